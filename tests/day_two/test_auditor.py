@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,26 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from components.settings import Target
 from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.day_two import in_this_process
-from tests.onboarding.deployment import CompletedCommand, Deployment
-from tools.documents.permissions.auditor import AUDITOR, COMMANDS, deployed
-from tools.documents.permissions.operator import leaves, saved_settings
+from tests.day_two.doctor_fixture import deliver_logs, redeployed
+from tests.day_two.the_service import service_of
+from tests.onboarding.deployment import ACCOUNT, CompletedCommand, Deployment
+from tests.onboarding.permissions import leaves, saved_settings
+from wizard.cli.commands import READ_ONLY
 from wizard.commands.policy.command import REPAIR_READS, auditor_policies, refresh_reads
 from wizard.core.required_permissions.resources import Setup
 
 Policies = Mapping[str, Mapping[str, Any]]
 STACK = ("--stack", "production")
+AUDITOR = f"arn:aws:iam::{ACCOUNT}:user/auditor"
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(READ_ONLY, ()),
+    "review": ("--out", "reviews-of-the-auditor"),
+    "report": ("--out", "report-of-the-auditor"),
+}
+"""The commands that only read, with their options in CI."""
 
 
 def printed(deployment: Deployment) -> Policies:
@@ -100,6 +110,22 @@ def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         leaves_in_json = [json.dumps(each, sort_keys=True) for each in leaves(deployment)]
     needed = tuple(json.loads(each) for each in leaves_in_json if each not in before)
     return Read(deployment=deployment, policies=policies, ended=ended, changes=changes, needed=needed)
+
+
+@contextmanager
+def deployed(deployment: Deployment, setup: Setup) -> Iterator[None]:
+    """The application runs with the variables, so that the doctor has no finding and runs every check.
+
+    CloudTrail has delivered logs, so that the report can validate them.
+    """
+    deliver_logs(deployment)
+    with ExitStack() as stack:
+        if Target.ECS in setup.settings.deploy_targets and setup.settings.ecs_service:
+            stack.enter_context(service_of(deployment))
+            deployment.wizard("push", "--stack", "production", "--non-interactive", "--yes", "--redeploy")
+        if Target.VERCEL in setup.settings.deploy_targets:
+            redeployed(deployment)
+        yield
 
 
 def setup_of(deployment: Deployment) -> Setup:
@@ -191,7 +217,7 @@ def test_every_action_of_it_was_needed(read: Read) -> None:
     }
     by_the_real_provider = {action for _, action in refresh_reads()}
     where_it_is_spoilt = {action for _, action in REPAIR_READS}
-    assert granted - used <= by_the_real_provider | where_it_is_spoilt, "python -m tools.documents.permissions.auditor"
+    assert granted - used <= by_the_real_provider | where_it_is_spoilt, "measured.json grants more"
 
 
 def test_without_any_one_action_of_it_a_call_that_was_made_is_refused(read: Read) -> None:

@@ -18,7 +18,6 @@ from botocore.config import Config
 
 from tests.day_two import in_this_process, the_application
 from tests.onboarding.deployment import Deployment, RunningCommand, until
-from tools.documents.permissions.auditor import an_auditor
 
 BUCKET = "clinic-documents"
 ENCRYPT = ("documents", "encrypt", "--bucket", BUCKET, "--versions", "all", "--yes", "--json")
@@ -109,7 +108,12 @@ def a_mover(deployment: Deployment) -> dict[str, str | None]:
     )
     documents = [auditor, moving] if "Statement" in auditor else [*auditor.values(), moving]
     statements = [statement for document in documents for statement in document["Statement"]]
-    return an_auditor(deployment, {"Version": "2012-10-17", "Statement": statements}, "mover")
+    iam = deployment.client("iam")
+    iam.create_user(UserName="mover")
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName="mover", PolicyName="mover", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="mover")["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
 
 def moved_with_kills(deployment: Deployment, *, count: int, kills: int, before: Callable[[], None]) -> None:

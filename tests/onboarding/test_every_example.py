@@ -12,8 +12,8 @@ import yaml
 
 from tests.onboarding.convergence import nothing_is_left_to_change
 from tests.onboarding.deployment import Deployment, onboarding
+from tests.onboarding.permissions import OFFICER, SCENARIOS, prepare
 from tests.onboarding.test_operator_policy import an_operator
-from tools.documents.permissions.operator import OFFICER, SCENARIOS, prepare
 
 Options = tuple[str, ...]
 
@@ -39,7 +39,7 @@ CHANGES: Mapping[str, tuple[Options, ...]] = {
     "roles-of-their-own": (ROTATION,),
     "as-little-as-possible": (RETENTION,),
 }
-"""The set-ups of the table that the permissions are measured with, and the changes of each, one at a time."""
+"""Set-ups with which the permissions are measured, and the changes of each, one at a time."""
 
 
 @pytest.mark.thorough

@@ -20,8 +20,7 @@ from botocore.exceptions import ClientError
 from components.settings import Settings
 from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.onboarding.deployment import ACCOUNT, BUCKET, CALLER, Deployment, onboarding, running_deployment
-from tools.documents.permissions import operator as operator_permissions
-from tools.documents.permissions.operator import SCENARIOS, leaves, saved_settings
+from tests.onboarding.permissions import SCENARIOS, leaves, needed_permissions, prepare, run, saved_settings
 from wizard.commands.policy.operator import boundary_policies, for_values, policies_of
 from wizard.core.required_permissions.resources import Setup, resources_of
 from wizard.core.required_permissions.table import load, operator_actions
@@ -100,8 +99,8 @@ def set_up(example: str, deployment: Deployment) -> Operated:
     env = an_operator(deployment, printed(example), boundary_of(example))
     scenario = SCENARIOS[example]
     scenario = replace(scenario, options=(*scenario.options, *BOUNDED))
-    operator_permissions.prepare(deployment, scenario)
-    operator_permissions.run(deployment, scenario, env=env)
+    prepare(deployment, scenario)
+    run(deployment, scenario, env=env)
     return Operated(
         deployment=deployment, example=example, settings=saved_settings(deployment), leaves=tuple(leaves(deployment))
     )
@@ -130,13 +129,28 @@ def test_the_printed_policy_is_the_policy_of_the_settings_that_came_of_it(one: O
 
 @pytest.mark.thorough
 def test_the_committed_table_is_what_a_set_up_needs_today(one: Operated) -> None:
-    measured = operator_permissions.needed_permissions(one.example, one.setup, one.leaves)
-    assert measured.unknown == ()
+    needed, unknown = needed_permissions(one.setup, one.leaves)
+    assert unknown == frozenset()
     parts = [load(part) for part in ("provider reads", "unmeasured")]
     read = {(name, action) for part in parts for name, actions in part.items() for action in actions}
-    granted = {(name, action) for name in resources_of(one.setup) for action in operator_actions(one.setup, name)}
-    assert granted - measured.needed <= read, "python -m tools.documents.permissions.operator"
-    assert measured.needed <= granted, "python -m tools.documents.permissions.operator"
+    granted = granted_by_the_table(one.setup)
+    assert granted - needed <= read, "wizard/core/required_permissions/measured.json grants more than is needed"
+    assert needed <= granted, "a permission is missing in wizard/core/required_permissions/measured.json"
+
+
+def granted_by_the_table(setup: Setup) -> set[tuple[str, str]]:
+    """Resource and action of every permission of the operator in the committed table."""
+    return {(name, action) for name in resources_of(setup) for action in operator_actions(setup, name)}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", sorted(set(SCENARIOS) - set(ANSWERS)))
+def test_the_committed_table_has_what_every_other_set_up_needs(deployment: Deployment, name: str) -> None:
+    prepare(deployment, SCENARIOS[name])
+    run(deployment, SCENARIOS[name])
+    setup = Setup(settings=saved_settings(deployment), operator=CALLER, imports=SCENARIOS[name].imports)
+    needed, unknown = needed_permissions(setup, leaves(deployment))
+    assert (unknown, needed - granted_by_the_table(setup)) == (frozenset(), set())
 
 
 @pytest.mark.thorough

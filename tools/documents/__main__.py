@@ -1,7 +1,4 @@
-"""`python -m tools.documents` writes every document that repeats a table of the program.
-
-The measured permissions and the recording are not among them: they take minutes.
-"""
+"""`python -m tools.documents` writes every document that repeats a table of the program."""
 
 import runpy
 

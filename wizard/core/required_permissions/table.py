@@ -1,8 +1,7 @@
 """The measured permissions: which actions a role needs on which resource, under which condition.
 
-Reads `measured.json` in this folder, which
-`python -m tools.documents.permissions.operator` and `…auditor` generate. `policy` grants these permissions and the
-preflight checks them, so that the two cannot differ.
+Reads `measured.json` in this folder, which the tests compare with what whole set-ups need. `policy` grants these
+permissions and the preflight checks them, so that the two cannot differ.
 """
 
 import json

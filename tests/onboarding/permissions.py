@@ -1,18 +1,13 @@
-"""`python -m tools.documents.permissions.operator` measures the permissions that the operator of the setup needs.
+"""The permissions that the operator of a set-up needs: those that IAM evaluated for it in the sandbox.
 
-Writes `wizard/core/required_permissions/measured.json`, in sandboxes and a temporary directory of its own.
-Every scenario is a whole set-up in its own sandbox; what IAM evaluated for the operator is what it needs.
+Touches the deployment that is passed to it. Every scenario is a whole set-up in its own sandbox.
 """
 
 import json
-import sys
-import tempfile
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -20,9 +15,9 @@ import yaml
 from components.settings import PROJECT as NAMESPACE
 from components.settings import Settings
 from components.targets.ecs import execution_trust_policy
-from tests.onboarding.deployment import CALLER, Deployment, onboarding, running_deployment
+from tests.onboarding.deployment import Deployment, onboarding
 from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of
-from wizard.core.required_permissions.table import OPTIONAL, TABLE, load
+from wizard.core.required_permissions.table import OPTIONAL, load
 
 OFFICER = "arn:aws:iam::123456789012:user/security-officer"
 PLATFORM = "arn:aws:iam::123456789012:role/platform-admin"
@@ -83,26 +78,6 @@ SCENARIOS: Mapping[str, Scenario] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """The IAM permissions that one scenario needed, as (resource, action) pairs, and its set-up."""
-
-    name: str
-    setup: Setup
-    needed: frozenset[tuple[str, str]]
-    unknown: tuple[str, ...] = field(default=())
-    """Permissions on no known resource."""
-
-
-def measure(name: str, scenario: Scenario, folder: Path) -> Measured:
-    """Run one scenario. Returns the permissions that it needed."""
-    with running_deployment(folder) as deployment:
-        prepare(deployment, scenario)
-        run(deployment, scenario)
-        setup = Setup(settings=saved_settings(deployment), operator=CALLER, imports=scenario.imports)
-        return needed_permissions(name, setup, leaves(deployment))
-
-
 def prepare(deployment: Deployment, scenario: Scenario) -> None:
     """Create the resources that exist before the operator's first command."""
     for role in scenario.roles:
@@ -156,18 +131,16 @@ def leaves(deployment: Deployment) -> list[dict[str, str]]:
 
 
 def needed_permissions(
-    name: str,
-    setup: Setup,
-    calls: Iterable[Mapping[str, str]],
-    *,
-    known: Mapping[str, tuple[str, ...]] | None = None,
-    optional: frozenset[str] = OPTIONAL,
-) -> Measured:
-    """The permissions that the operator needs from IAM; a permission of a key policy needs no IAM policy."""
-    known = resources_of(setup) if known is None else known
+    setup: Setup, calls: Iterable[Mapping[str, str]]
+) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
+    """What the operator needs from IAM: (resource, action) pairs, and permissions on no known resource.
+
+    A permission of a key policy needs no IAM policy.
+    """
+    known = resources_of(setup)
     needed, unknown = set(), set()
     for call in calls:
-        if call["principal"] != setup.operator or call["by"] != "iam" or call["action"] in optional:
+        if call["principal"] != setup.operator or call["by"] != "iam" or call["action"] in OPTIONAL:
             continue
         if call["action"].startswith("secretsmanager:") and not FEATURES["Secrets Manager"](setup):
             # The operator needs no permission for a store that this stack never uses.
@@ -177,7 +150,7 @@ def needed_permissions(
             unknown.add(f"{call['action']} on {call['resource']}")
         else:
             needed.add((thing, call["action"]))
-    return Measured(name=name, setup=setup, needed=frozenset(needed), unknown=tuple(sorted(unknown)))
+    return frozenset(needed), frozenset(unknown)
 
 
 def _resource_name(known: Mapping[str, tuple[str, ...]], action: str, resource: str) -> str | None:
@@ -201,89 +174,9 @@ def _is_asked_as(thing: str, arn: str, action: str, resource: str) -> bool:
     return (thing == "new keys") == (resource == arn and arn.endswith(":key/*"))
 
 
-def explain(
-    measured: Iterable[Measured], *, known: Callable[[Setup], Mapping[str, object]] = resources_of
-) -> list[tuple[str, str, tuple[str, ...]]]:
-    """The table: the features that need an action on a resource; none where every stack with the resource needs it.
-
-    Raises ValueError for a permission that no feature explains.
-    """
-    scenarios = list(measured)
-    rows: list[tuple[str, str, tuple[str, ...]]] = []
-    unexplained = []
-    for thing, action in sorted({pair for scenario in scenarios for pair in scenario.needed}):
-        # An imported resource was not created: that its scenario needs no permission says nothing about the others.
-        having = [
-            scenario
-            for scenario in scenarios
-            if thing in known(scenario.setup) and ((thing, action) in scenario.needed or not scenario.setup.imports)
-        ]
-        needing = {scenario.name for scenario in having if (thing, action) in scenario.needed}
-        if len(needing) == len(having):
-            rows.append((thing, action, ()))
-            continue
-        features: list[str] = []
-        unexplained_names = set(needing)
-        candidates = {
-            feature: {scenario.name for scenario in having if holds(scenario.setup)}
-            for feature, holds in FEATURES.items()
-        }
-        while unexplained_names:
-            sound = {feature: names for feature, names in candidates.items() if names and names <= needing}
-            best = max(sorted(sound), key=lambda feature: len(sound[feature] & unexplained_names), default=None)
-            if best is None or not sound[best] & unexplained_names:
-                unexplained.append(f"{action} on {thing}: needed by {', '.join(sorted(needing))}")
-                break
-            features.append(best)
-            unexplained_names -= sound[best]
-        rows.append((thing, action, tuple(sorted(features))))
-    if unexplained:
-        raise ValueError(
-            "\n".join(
-                [
-                    "no feature of wizard/core/required_permissions/resources.py explains these permissions:",
-                    *unexplained,
-                ]
-            )
-        )
-    return rows
-
-
-def write(**parts: Iterable[tuple[str, str, tuple[str, ...]]]) -> None:
-    """Replace these parts of the measured table; the others do not change."""
-    tables: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
-    for part, rows in parts.items():
-        tables[part] = {}
-        for resource, action, features in rows:
-            tables[part].setdefault(resource, {})[action] = list(features)
-    TABLE.write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
-
-
 def _ask(deployment: Deployment, method: str, path: str) -> dict[str, Any]:
     address = f"{deployment.environment['AWS_ENDPOINT_URL']}/_sandbox/{path}"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(urllib.request.Request(address, method=method), timeout=20) as answer:
         document: dict[str, Any] = json.loads(answer.read())
         return document
-
-
-def main() -> int:
-    """Measure all scenarios and write the table; 1 when a permission belongs to no known resource."""
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(max_workers=2) as pool:
-        futures = [pool.submit(measure, name, scenario, Path(folder) / name) for name, scenario in SCENARIOS.items()]
-        measured = [future.result() for future in futures]
-    unknown = [f"{scenario.name}: {permission}" for scenario in measured for permission in scenario.unknown]
-    if unknown:
-        print(
-            "\n".join(
-                ["these permissions belong to no resource of wizard/core/required_permissions/resources.py:", *unknown]
-            ),
-            file=sys.stderr,
-        )
-        return 1
-    write(operator=explain(measured))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
