@@ -142,7 +142,7 @@ tool-%:
 	@$(PYTHON) -m tools.bootstrap --tool $*
 
 # All parts, or some: make bench ARGS="phi" (a minute), node, reencryption, search, commands.
-bench: setup tool-bench
+bench: setup
 	@$(V) -m tools.bench $(ARGS)
 
 # The model field under the other version of Django, in its own environment, by a Python that it runs on.

@@ -8,18 +8,18 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from tools.bench import commands, node, phi, reencryption, search
+from tools.bench import commands, fields, node, reencryption, search
 from tools.bench.rows import HEADING, Measured, line
 
 Rows = Callable[[int], Iterator[Measured]]
 """Yields each row when it is measured; the argument is how often a long row is repeated."""
 
-PARTS: Mapping[str, Sequence[Rows]] = {
-    "phi": (phi.field_rows, phi.import_rows),
-    "node": (node.rows,),
-    "reencryption": (reencryption.rows,),
-    "search": (search.rows,),
-    "commands": (commands.rows,),
+PARTS: Mapping[str, Rows] = {
+    "phi": fields.rows,
+    "node": node.rows,
+    "reencryption": reencryption.rows,
+    "search": search.rows,
+    "commands": commands.rows,
 }
 
 
@@ -37,10 +37,9 @@ def main(arguments: Sequence[str]) -> int:
     short: list[Measured] = []
     for name in [name for name in PARTS if name in (options.parts or PARTS)]:
         print(f"{name}\n{HEADING}", flush=True)
-        for rows in PARTS[name]:
-            for row in rows(options.rounds):
-                print(line(row), flush=True)
-                short += () if row.holds else (row,)
+        for row in PARTS[name](options.rounds):
+            print(line(row), flush=True)
+            short += () if row.holds else (row,)
     for row in short:
         print(f"SHORT: {row.name}" + (f" ({row.note})" if row.note else ""))
     return int(bool(short))

@@ -3,11 +3,9 @@
 Pure.
 """
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 PASS = "pass"
 SHORT = "SHORT"
@@ -58,15 +56,6 @@ class Measured:
     def verdict(self) -> str:
         """`pass` or `SHORT`."""
         return PASS if self.holds else SHORT
-
-    def document(self) -> dict[str, object]:
-        return asdict(self)
-
-    @classmethod
-    def from_document(cls, document: dict[str, object]) -> Measured:
-        bound = document["bound"]
-        assert isinstance(bound, dict)
-        return cls(**{**document, "bound": Bound(**bound)})  # type: ignore[arg-type]
 
 
 def counted(name: str, count: float, *, at_most: float, note: str = "") -> Measured:

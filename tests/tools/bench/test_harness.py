@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 import tools.bench.__main__ as command
-from tools.bench.fields.rounds import Rounds, Side, compare
+from tools.bench.rounds import Rounds, Side, compare
 from tools.bench.rows import PASS, SHORT, Bound, Measured, compared, line
 
 ROW = Measured(name="one / another", unit="s", ours=1.0, theirs=1.0, ratio=1.0, control=1.0, bound=Bound(at_most=1.1))
@@ -38,7 +38,7 @@ def test_the_command_says_which_row_is_short_and_exits_with_1(
     def rows(rounds: int) -> Iterator[Measured]:
         yield replace(ROW, ratio=ratio)
 
-    monkeypatch.setattr(command, "PARTS", {"phi": [rows]})
+    monkeypatch.setattr(command, "PARTS", {"phi": rows})
     assert command.main(["phi"]) == code
     assert ("SHORT: one / another" in capsys.readouterr().out) == bool(code)
 

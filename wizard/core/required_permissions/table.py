@@ -34,6 +34,7 @@ OPTIONAL = frozenset(
     {
         "account:ListRegions",
         *(action for each in platforms().values() for action in each.optional_actions),
+        "iam:GetAccountAuthorizationDetails",
         "iam:GetAccountSummary",
         "iam:ListAccountAliases",
         "s3:ListAllMyBuckets",

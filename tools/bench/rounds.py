@@ -4,13 +4,25 @@ Touches the clock and the garbage collector, which is off while a side runs.
 """
 
 import gc
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import thread_time_ns
 from typing import Any
 
-from tools.bench.fields.texts import texts
 from tools.bench.rows import Bound, Measured, compared
+
+LEAST, MOST = 50, 200
+"""Bytes of UTF-8 in a text, as PHI fields hold them."""
+
+_SCRIPTS = (
+    "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789 .,-@/",
+    "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789 .,-@/",
+    "aábcčdďeéěfghiíjklmnňoópqrřsštťuúůvwxyýzž äöüß ñçøå",
+    "абвгдежзийклмнопрстуфхцчшщъыьэюя ΑΒΓΔΕΖΗΘ",
+    "東京都新宿区西一丁目山田太郎 서울특별시 😀🏥",
+)
+_random = random.Random(7)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,3 +75,17 @@ def nanoseconds(side: Side, batch: Sequence[str]) -> int:
         return thread_time_ns() - started
     finally:
         gc.enable()
+
+
+def texts(count: int) -> Sequence[str]:
+    """This many new texts; the same in every run of the benchmark."""
+    return [_text() for _ in range(count)]
+
+
+def _text() -> str:
+    script = _random.choice(_SCRIPTS)
+    size = _random.randint(LEAST, MOST)
+    # As many characters of the script as fit, then plain ones up to the size.
+    width = max(len(character.encode()) for character in script)
+    chosen = "".join(_random.choices(script, k=size // width))
+    return chosen + "".join(_random.choices(_SCRIPTS[0], k=size - len(chosen.encode())))
