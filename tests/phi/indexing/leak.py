@@ -1,6 +1,6 @@
-"""What somebody recovers from search columns who has the table and public statistics: `python -m tools.search_leak`.
+"""What somebody recovers from search columns who has the table and public statistics.
 
-Touches standard output. Everything is seeded: the figures of docs/phi/search.md are those of this program.
+Pure. Everything is seeded: the figures of docs/phi/search.md, and of leak.json beside this file, are those of it.
 
 The patients are the made-up ones of the benchmark (tests/phi/indexing/clinic_group.py), with dates of birth beside
 them. The attacker has no key. They know how frequent each name, date and ending is, and how the application makes its
@@ -10,11 +10,10 @@ e-mail addresses: they draw a population of their own, and compare.
   (Naveed, Kamara, Wright: Inference Attacks on Property-Preserving Encrypted Databases, 2015).
 - Words: a joint attack. A word's tokens are a chain: each stands in the rows of the one before, and in fewer. So which
   tokens stand together gives a tree, as the prefixes of the names are one. The two trees are laid upon each other, as
-  frequencies, branches and known rows speak for it; then each row is given the likeliest pair of names.
+  frequencies and branches speak for it; then each row is given the likeliest pair of names.
 """
 
 import heapq
-import json
 import math
 import random
 import re
@@ -48,8 +47,6 @@ DOUBT = 0.1
 BITS = (12, 16, 20)
 MEAN_OF = 4
 """Clinics whose mean is taken, where each has a key."""
-KNOWN = (0.0, 0.01, 0.05)
-"""Shares of the rows whose texts the attacker knows."""
 
 Shares = dict[str, float]
 """The share of patients that are recovered, by what."""
@@ -207,13 +204,8 @@ def numbers_of(bits: int) -> list[int]:
 class Attack:
     """Lays the tree of the prefixes upon that of the tokens, and names each row."""
 
-    def __init__(self, stored: Stored, public: Statistics, known: Mapping[int, Patient]) -> None:
-        self.stored, self.public, self.known = stored, public, bits_of(known)
-        having: defaultdict[str, list[int]] = defaultdict(list)
-        for number, row in known.items():
-            for prefix in word_prefixes(row):
-                having[prefix].append(number)
-        self.known_with = {prefix: bits_of(numbers) for prefix, numbers in having.items()}
+    def __init__(self, stored: Stored, public: Statistics) -> None:
+        self.stored, self.public = stored, public
         self._laid: dict[tuple[str, Node], tuple[float, list[tuple[str, Node]]]] = {}
 
     def laid(self, prefix: str, node: Node) -> tuple[float, list[tuple[str, Node]]]:
@@ -245,24 +237,7 @@ class Attack:
         expected = above.size * share
         variance = expected * (1 - share) * (1 + above.size / drawn) + node.noise + 0.5
         distance = (node.size - expected) ** 2 / (2 * variance)
-        gain = math.log(node.size * math.log(self.stored.root.count) / math.sqrt(2 * math.pi * variance)) - distance
-        return gain + self.told(prefix, node, above) if self.known else gain
-
-    def told(self, prefix: str, node: Node, above: Node) -> float:
-        """The same of the known rows alone."""
-        inside = self.known & above.rows
-        having = self.known_with.get(prefix, 0) & inside
-        right, extra = (having & node.rows).bit_count(), (inside & ~having & node.rows).bit_count()
-        missing = having.bit_count() - right
-        absent = inside.bit_count() - having.bit_count() - extra
-        usual = min(max(node.count / above.count, 0.001), 0.98)
-        chance = min(max(node.noise / above.count, 0.001), usual)
-        return (
-            right * math.log(0.99 / usual)
-            + missing * math.log(0.01 / (1 - usual))
-            + extra * math.log(chance / usual)
-            + absent * math.log((1 - chance) / (1 - usual))
-        )
+        return math.log(node.size * math.log(self.stored.root.count) / math.sqrt(2 * math.pi * variance)) - distance
 
     def named(self) -> dict[str, Node]:
         """The node that each prefix is taken for."""
@@ -332,23 +307,15 @@ def all_beginnings(name: str) -> set[str]:
 
 
 def word_shares(table: Sequence[Patient], public: Statistics, bits: int, clinics: Sequence[int] = ()) -> Shares:
-    """By a column of words, of the rows that are not known: under one key, or the mean of these clinics."""
+    """By a column of words: under one key, or the mean of these clinics."""
     found: defaultdict[str, float] = defaultdict(float)
     for clinic in clinics or ("",):
         rows = [row for row in table if clinic in ("", row.clinic)]
         key = WordKey(KEY, WordIndex(table="Patient", column="searchTokens", bits=bits), str(clinic))
-        stored = Stored([key.row_tokens(row.texts) for row in rows])
-        for share in KNOWN:
-            known = set(random.Random(2).sample(range(len(rows)), round(share * len(rows))))
-            guesses = Attack(stored, public, {number: rows[number] for number in known}).guesses()
-            for at, name in enumerate(("first name", "last name")):
-                right = sum(
-                    guess[at] == row.texts[at].lower()
-                    for number, (guess, row) in enumerate(zip(guesses, rows, strict=True))
-                    if number not in known
-                )
-                column = f"{name}, {share * 100:.0f} % known" if share else name
-                found[column] += right / (len(rows) - len(known)) / max(1, len(clinics))
+        guesses = Attack(Stored([key.row_tokens(row.texts) for row in rows]), public).guesses()
+        for at, name in enumerate(("first name", "last name")):
+            right = sum(guess[at] == row.texts[at].lower() for guess, row in zip(guesses, rows, strict=True))
+            found[name] += right / len(rows) / max(1, len(clinics))
     return dict(found)
 
 
@@ -371,12 +338,3 @@ def measured(rows: int = ROWS) -> dict[str, Shares]:
         **{f"words of {bits} bits, one key": word_shares(table, public, bits) for bits in BITS},
         **{f"words of {bits} bits, {a_clinic}": word_shares(table, public, bits, range(MEAN_OF)) for bits in BITS},
     }
-
-
-def rounded(shares: Mapping[str, Shares]) -> dict[str, Shares]:
-    """The shares with three digits."""
-    return {name: {of: round(share, 3) for of, share in each.items()} for name, each in shares.items()}
-
-
-if __name__ == "__main__":
-    print(json.dumps(rounded(measured()), indent=1))
