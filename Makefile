@@ -33,7 +33,7 @@ IN_SANDBOX = EONPRO_CALLER_PATH="$$PATH"; export EONPRO_CALLER_PATH; unset AWS_P
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
 	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
 
-.PHONY: help setup test-setup demo wizard test unit check chaos blind views bench mutation django6-tests vercel-cli-tests recording docs release lock clean
+.PHONY: help setup test-setup demo wizard test unit check chaos blind views bench mutation django6-tests vercel-cli-tests docs release lock clean
 
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
@@ -50,7 +50,6 @@ help:
 	@echo 'make mutation   change the cipher and the key cache in small ways; each change must fail a test'
 	@echo 'make django6-tests  the fields of phi under Django 6.1 (PYTHON=python3.13: it needs 3.12 or newer)'
 	@echo 'make vercel-cli-tests  the stand-in for Vercel under Vercel'"'"'s own CLI (Node.js 18 or newer)'
-	@echo 'make recording  film an onboarding for the README, and take the pictures (ARGS=report for one)'
 	@echo 'make docs       the documentation as a site, in .artefacts/site/; a broken link fails it'
 	@echo 'make release    wheels, source distributions, SBOM, checksums and notes of HEAD in dist/ (ARGS=--snapshot to try it)'
 	@echo 'make lock       write uv.lock and requirements.txt from pyproject.toml (ARGS=--upgrade for newer versions)'
@@ -177,9 +176,6 @@ vercel-cli-tests: setup $(VERCEL_CLI)/node_modules/.package-lock.json
 # How many changes of the cipher and of the key cache the tests find.
 mutation: setup tool-mutation
 	@$(V) -m tools.bench.mutation $(ARGS)
-
-recording: setup
-	@$(V) -m tools.documents.recording $(ARGS)
 
 docs: setup tool-docs
 	@$(V) -m tools.documents.site

@@ -95,10 +95,10 @@ def test_six_questions_lead_from_nothing_to_vercel(deployment: Deployment, sit: 
     recorded = recording.splitlines()
     assert len(person.headings) > 8
     missing = [each for each in person.headings if not any(line.startswith(each) for line in recorded)]
-    assert not missing, "the recording is of another wizard: make recording"
+    assert not missing, "docs/pictures/ is of another wizard"
     questions = asked(person.transcript, 80)
     assert len(questions) == 7
-    assert questions == asked(recording, 100), "it is of another wizard: make recording"
+    assert questions == asked(recording, 100), "docs/pictures/ is of another wizard"
 
     # Over what is there: one question. With the answers in a file and the word given: none.
     again_at = sit(deployment)

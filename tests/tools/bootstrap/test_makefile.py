@@ -22,7 +22,6 @@ COMMANDS = (
     "blind",
     "bench",
     "mutation",
-    "recording",
     "docs",
     "release",
     "lock",
