@@ -1,4 +1,4 @@
-"""The stored pictures in the documentation: each says what its text says, asks nobody, and tells nothing of a machine."""
+"""The stored pictures of the documentation: each says what its text says, and tells nothing of a machine."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.bootstrap.places import CACHE, PROJECT, tool
@@ -39,31 +38,6 @@ _KILLED = frozenset({"killed", "timeout", "segfault"})
 """mutmut's statuses of a detected change: a test failed or did not end, or the interpreter crashed."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Survivor:
-    """A change that no test detected: its place, the code before and after it, and why it changes nothing."""
-
-    file: str
-    function: str
-    was: str
-    became: str
-    why: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """The score of one file: how many mutants it has, and how many of them a test killed."""
-
-    file: str
-    mutants: int
-    killed: int
-
-    @property
-    def share(self) -> float:
-        """Killed mutants, from 0 to 1."""
-        return self.killed / self.mutants if self.mutants else 1.0
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run mutmut and print the result; 1 below the required share, or when a survivor has no explanation."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.mutation")
@@ -73,10 +47,17 @@ def main(arguments: Sequence[str]) -> int:
     if not options.again:
         copy_sources(folder)
     mutmut(folder, "run", "--max-children", str(os.cpu_count() or 1), shown=True)
-    scores, survivors = read_results(folder)
-    print("\n".join([*_table(scores), "", *_survivors(survivors)]))
-    unexplained = [survivor for survivor in survivors if not survivor.why]
-    return int(total(scores).share < AT_LEAST or bool(unexplained))
+    results = mutmut(folder, "results", "--all", "true").splitlines()
+    statuses = {name: status for name, _, status in (line.strip().rpartition(": ") for line in results) if name}
+    survivors = [name for name, status in statuses.items() if status not in _KILLED]
+    known, unexplained = equivalents(), 0
+    for name in survivors:
+        change = survivor(name, mutmut(folder, "show", name))
+        unexplained += change not in known
+        print("{}\n      - {}\n      + {}".format(*change), known.get(change, "NOT EXPLAINED"), sep="\n")
+    share = 1 - len(survivors) / len(statuses)
+    print(f"{len(statuses)} changes, {share:.1%} found by a test; {unexplained} of the others are not explained")
+    return int(share < AT_LEAST or unexplained > 0)
 
 
 def copy_sources(folder: Path) -> None:
@@ -124,69 +105,17 @@ def mutmut(folder: Path, *arguments: str, shown: bool = False) -> str:
     return done.stdout or ""
 
 
-def read_results(folder: Path) -> tuple[list[Score], list[Survivor]]:
-    """The scores of the files, and the changes that survived."""
-    statuses: dict[str, str] = {}
-    for line in mutmut(folder, "results", "--all", "true").splitlines():
-        name, _, status = line.strip().rpartition(": ")
-        if name:
-            statuses[name] = status
-    scores = []
-    for file in CHANGED:
-        of_file = [status for name, status in statuses.items() if name.startswith(f"phi.{file}.")]
-        scores.append(
-            Score(
-                file=f"eonpro_phi/{file}.py", mutants=len(of_file), killed=sum(status in _KILLED for status in of_file)
-            )
-        )
-    known = equivalents()
-    lived = [name for name, status in statuses.items() if status not in _KILLED]
-    return scores, [survivor(name, mutmut(folder, "show", name), known) for name in lived]
-
-
-def survivor(name: str, shown: str, known: Mapping[tuple[str, str, str], str]) -> Survivor:
-    """A change, parsed from its diff, with the known reason why it changes nothing."""
-    _, file, mangled = name.split(".", 2)
-    # `xǁClassǁmethod` or `x_function`, and which change of it.
-    function = mangled.rpartition("__mutmut_")[0][2:].replace("ǁ", ".")
+def survivor(name: str, shown: str) -> tuple[str, str, str]:
+    """A change that no test detected, parsed from its diff: file, code before and code after."""
     lines = [line for line in shown.splitlines() if not line.startswith(("---", "+++", "@@", "#"))]
-    was = " ".join(line[1:].strip() for line in lines if line.startswith("-"))
-    became = " ".join(line[1:].strip() for line in lines if line.startswith("+"))
-    why = known.get((f"eonpro_phi/{file}.py", was, became), "")
-    return Survivor(file=f"eonpro_phi/{file}.py", function=function, was=was, became=became, why=why)
+    was, became = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+")
+    return f"eonpro_phi/{name.split('.')[1]}.py", was, became
 
 
 def equivalents() -> dict[tuple[str, str, str], str]:
     """The reason why a change changes nothing, by file, code before and code after."""
     entries = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["mutant"]
     return {(entry["file"], entry["was"], entry["became"]): entry["why"] for entry in entries}
-
-
-def total(scores: Sequence[Score]) -> Score:
-    return Score(
-        file="all", mutants=sum(score.mutants for score in scores), killed=sum(score.killed for score in scores)
-    )
-
-
-def _table(scores: Sequence[Score]) -> Iterator[str]:
-    yield "| file | changes | found | |"
-    yield "|---|---:|---:|---:|"
-    for score in [*scores, total(scores)]:
-        yield f"| {score.file} | {score.mutants} | {score.killed} | {score.share:.1%} |"
-
-
-def _survivors(survivors: Sequence[Survivor]) -> Iterator[str]:
-    if not survivors:
-        yield "None survived."
-        return
-    yield "Those that survived:"
-    yield ""
-    for change in survivors:
-        yield f"- `{change.file}`, {change.function}: {change.why or 'NOT EXPLAINED'}"
-        yield ""
-        yield f"      - {change.was}"
-        yield f"      + {change.became}"
-        yield ""
 
 
 if __name__ == "__main__":
