@@ -27,7 +27,7 @@ SHARED = ("key_sources", "scripted_kms")
 ELSEWHERE = ("test_interoperability.py",)
 """Tests against other implementations, which are not in mutmut's environment."""
 
-UNUSED = "not node and not importing"
+UNUSED = "not node and not importing and not help"
 """Tests that start other programs are skipped: they are slow, and other tests cover the same code."""
 
 AT_LEAST = 0.95
@@ -66,7 +66,7 @@ def copy_sources(folder: Path) -> None:
     shutil.copytree(
         PROJECT / "packages" / "phi" / "eonpro_phi",
         folder / "eonpro_phi",
-        ignore=shutil.ignore_patterns("__pycache__", "adapters", "reencryption"),
+        ignore=shutil.ignore_patterns("__pycache__", "adapters"),
     )
     tests = folder / "tests" / "phi"
     tests.mkdir(parents=True)
