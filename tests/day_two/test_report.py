@@ -70,12 +70,12 @@ def test_every_call_that_an_item_says_it_was_read_from_was_made(created: Created
     assert named - created.calls == set()
 
 
-def test_it_draws_the_deployment_as_it_is(created: CreatedReport) -> None:
-    drawn = created.document["architecture"]
+def test_it_describes_the_deployment_as_it_is(created: CreatedReport) -> None:
+    described = created.document["architecture"]
     outputs = created.deployment.outputs()
-    assert [key["arn"] for key in drawn["keys"]] == [outputs["keyArn"]]
-    assert (drawn["trail"]["arn"], drawn["trail"]["bucket"]) == (outputs["trailArn"], outputs["trailBucket"])
-    assert [(each["target"], each["principal"]) for each in drawn["applications"]] == [
+    assert [key["arn"] for key in described["keys"]] == [outputs["keyArn"]]
+    assert (described["trail"]["arn"], described["trail"]["bucket"]) == (outputs["trailArn"], outputs["trailBucket"])
+    assert [(each["target"], each["principal"]) for each in described["applications"]] == [
         ("vercel", outputs["appPrincipalArn"])
     ]
     assert [each["keptAt"] is not None for each in created.document["rotation"]["versions"]] == [True]
@@ -125,11 +125,11 @@ def test_a_report_is_never_written_over_another(created: CreatedReport) -> None:
 
 
 @pytest.mark.thorough
-def test_a_deployment_on_ecs_is_drawn_with_its_service_and_its_store(on_ecs: Deployment) -> None:
+def test_a_deployment_on_ecs_is_described_with_its_service_and_its_store(on_ecs: Deployment) -> None:
     document = on_ecs.wizard("report", "--json").document
-    drawn = document["architecture"]["applications"]
-    assert [(each["target"], each["identity"]) for each in drawn] == [("ecs", "the task role of the service")]
-    assert drawn[0]["readsFrom"].startswith("Parameter Store")
+    described = document["architecture"]["applications"]
+    assert [(each["target"], each["identity"]) for each in described] == [("ecs", "the task role of the service")]
+    assert described[0]["readsFrom"].startswith("Parameter Store")
     assert [item["state"] for item in document["checklist"]][3:7] == ["done"] * 4
 
 

@@ -14,27 +14,30 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-from components.settings import Outputs, SecretStore, Settings
+from components.settings import DELETION_WINDOW_DAYS, Outputs, SecretStore, Settings, Target
+from components.settings.arn import Arn
 from wizard.account import judgements
 from wizard.account.access.stored_reviews import VALID_DAYS
 from wizard.account.facts import StackFacts
 from wizard.account.judgements import period
 from wizard.account.judgements.stack import COMPARISON
-from wizard.account.notices import Notice
-from wizard.account.views import Diagnosis, diagnose
+from wizard.account.notices import Notice, State
+from wizard.account.views import Diagnosis, diagnose, state_of
 from wizard.commands import deployed_stack
 from wizard.commands.report import facts
 from wizard.commands.report.claims import agreements_of, checklist_of, safeguards_of
-from wizard.commands.report.drawing import architecture_facts
 from wizard.core import files, safe_text
 from wizard.core.clients import Clients
 from wizard.core.cost.drivers import Assumptions, CostItem, estimate
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import SetupError, known_or
 from wizard.core.models.access import FormerText, Unread
+from wizard.core.models.account import KeyFact, TrailFact
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import KeyRotations, LastBackup, RestoreDrill
 from wizard.core.next_command import Text, eonpro, plain_name
 from wizard.core.retry import Threads
+from wizard.targets.port import deploy_targets
 
 T = TypeVar("T")
 
@@ -96,7 +99,7 @@ def gather(stack: StackFacts, clients: Clients, inputs: Inputs) -> facts.ReportF
         prepared_by=inputs.prepared_by,
         reviewed_by=inputs.reviewed_by,
         checklist=tuple(checklist_of(read.diagnosis, settings, stack.stack, stack.at)),
-        architecture=architecture_facts(stack, outputs, read.diagnosis),
+        architecture=_architecture(stack, outputs, read.diagnosis),
         access=access,
         rotation=_rotation(stack),
         retention=facts.retention(stack.retention(outputs.trail_bucket), settings, outputs, at=stack.at),
@@ -138,6 +141,90 @@ def _read(stack: StackFacts, outputs: Outputs) -> Read:
             diagnosis=diagnosis,
             account_alias=identity.result().account_alias,
         )
+
+
+# --- the stack
+
+CIPHER = "AES-256-GCM"
+"""The cipher of the application's records (`packages/phi`)."""
+
+_STORES: Mapping[SecretStore, str] = {
+    SecretStore.PARAMETER_STORE: "Parameter Store",
+    SecretStore.SECRETS_MANAGER: "Secrets Manager",
+}
+
+
+def _architecture(stack: StackFacts, outputs: Outputs, diagnosis: Diagnosis) -> facts.Architecture:
+    """The deployed stack, as it was read."""
+    settings, scan = stack.settings, period.scan(stack)
+    columns = [column["state"] for table in scan["tables"] for column in table["columns"]] if scan else []
+    guarded = state_of("key-deletion-window", diagnosis.notices) is State.GOOD
+    return facts.Architecture(
+        cipher=CIPHER if "records" in columns else None,
+        variables=tuple(settings.delivered_variables),
+        applications=tuple(_applications(settings, outputs)),
+        alias=outputs.alias_name,
+        keys=tuple(
+            facts.RegionKey(
+                region=Arn.parse(arn).region,
+                arn=arn,
+                replica=arn != outputs.key_arn,
+                state=_key_state(stack.key if arn == stack.key_arn else stack.replica(arn)),
+            )
+            for arn in outputs.key_arns
+        ),
+        administrators=(*settings.administrators, *settings.administrator_patterns),
+        deletion_administrators=settings.deletion_administrators,
+        deletion_window_days=DELETION_WINDOW_DAYS if guarded else None,
+        data_key=_data_key_facts(stack.stored_data_key),
+        trail=_trail(settings, outputs, stack.trail),
+    )
+
+
+def _key_state(key: KeyFact | SetupError | None) -> str | None:
+    if isinstance(key, SetupError):
+        return None
+    return key.state if key else "it does not exist"
+
+
+def _data_key_facts(stored_data_key: StoredDataKey | SetupError | None) -> facts.DataKeyFacts | None:
+    if stored_data_key is None or isinstance(stored_data_key, SetupError):
+        return None
+    return facts.DataKeyFacts(
+        name=stored_data_key.parameter,
+        store=_STORES[stored_data_key.store],
+        fingerprint=stored_data_key.wrapped.fingerprint,
+        version=stored_data_key.version,
+        wrapped_by=stored_data_key.key_arn,
+    )
+
+
+def _applications(settings: Settings, outputs: Outputs) -> Iterator[facts.ApplicationFacts]:
+    for target in deploy_targets(settings.deploy_targets):
+        described = target.describe(settings)
+        yield facts.ApplicationFacts(
+            target=Target(target.name),
+            place=described.place,
+            principal=outputs.principal_of(target.name),
+            identity=described.identity,
+            reads_from=described.reads_from,
+        )
+
+
+def _trail(settings: Settings, outputs: Outputs, trail: TrailFact | SetupError | None) -> facts.TrailDetails:
+    own = settings.makes_trail
+    fact = trail if isinstance(trail, TrailFact) else None
+    return facts.TrailDetails(
+        arn=outputs.trail_arn,
+        bucket=outputs.trail_bucket,
+        is_own=own,
+        logging=fact.logging if fact else None,
+        encrypted_by="unknown" if fact is None else fact.key_arn or "the default encryption of S3",
+        access_log_bucket=settings.names.access_log_bucket if own and settings.access_logging else None,
+        log_group=settings.names.log_group if own and settings.cloudwatch_logs else None,
+        alert_topic=settings.names.alert_topic if settings.alerts else None,
+        alert_emails=len(settings.alert_emails),
+    )
 
 
 # --- the other parts
