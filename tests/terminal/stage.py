@@ -118,7 +118,7 @@ def _replaced(world: World, folder: Path) -> tuple[tuple[Any, str, Any], ...]:
         (wizard.aws.client, "connect", world.connect),
         (wizard.aws.auth.sign_in, "sign_in", world.sign_in),
         (wizard.aws.auth.sign_in, "problem", lambda profile, environ: None),
-        (wizard.vercel.client, "Vercel", world.open_vercel),
+        (wizard.vercel.client, "VercelClient", world.open_vercel),
         (wizard.inputs.vercel_cli, "can_sign_in", lambda: world.has_vercel_cli),
         (wizard.inputs.vercel_cli, "sign_in", world.sign_in_to_vercel),
         (wizard.pulumi_engine.engine, "Engine", world.pulumi),
