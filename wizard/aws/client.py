@@ -13,6 +13,7 @@ from wizard.aws import iam
 from wizard.aws.access import AccessReader
 from wizard.aws.access_diagnostics import AccessDiagnostics
 from wizard.aws.application_credentials import ApplicationCredentials
+from wizard.aws.audit import AuditReader
 from wizard.aws.auth.session import Session
 from wizard.aws.auth.sign_in import AskCode
 from wizard.aws.data_keys.stored import StoredDataKeys
@@ -23,7 +24,7 @@ from wizard.aws.kms import KeyRotation, KmsKeys
 from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
 from wizard.aws.s3 import BackupStorage, StateStorage
 from wizard.aws.s3_documents import S3Documents
-from wizard.aws.trail import AuditReader, CloudTrail
+from wizard.aws.trail import CloudTrail
 from wizard.aws.unrecorded import UnrecordedResources
 from wizard.core.models.account import Identity, ProfileFact, RegionFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock

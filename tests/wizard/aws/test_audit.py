@@ -138,7 +138,7 @@ def test_a_verification_as_the_application_is_not_its_own_call(script, scripted)
 
 
 def test_more_events_than_are_read_are_reported(script, scripted, monkeypatch):
-    monkeypatch.setattr("wizard.aws.trail.MAX_EVENTS", 1)
+    monkeypatch.setattr("wizard.aws.audit.MAX_EVENTS", 1)
     script.say_who()
     script.answer("LookupEvents", {"Events": [event("2026-05-02T10:00:00Z"), event("2026-05-02T09:00:00Z")]})
     history = scripted.audit.key_calls(KEY, since=SINCE)

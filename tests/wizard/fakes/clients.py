@@ -34,6 +34,7 @@ from tests.wizard.fakes.requests import FakeRequests
 from tests.wizard.fakes.rotation import FakeKeyRotation
 from tests.wizard.fakes.s3_documents import FakeS3Documents
 from wizard.aws.application_credentials import ApplicationCredentials
+from wizard.aws.audit import AuditReader
 from wizard.aws.client import AwsClient
 from wizard.aws.data_keys.stored import StoredDataKeys
 from wizard.aws.existing_resources import ExistingResources
@@ -42,7 +43,7 @@ from wizard.aws.import_discovery import ImportDiscovery
 from wizard.aws.kms import KmsKeys
 from wizard.aws.permissions import Permissions, PolicyAnalyzer, ServiceQuotas
 from wizard.aws.s3 import StateStorage
-from wizard.aws.trail import AuditReader, CloudTrail
+from wizard.aws.trail import CloudTrail
 from wizard.aws.unrecorded import UnrecordedResources
 from wizard.core.clients import Clients, Draft
 from wizard.core.data_key import WrappedDataKey
