@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from components.settings import WRAPPED_KEYS, SecretStore
 from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.data_keys import stores
+from wizard.aws.data_keys.secrets_manager import SecretsManager
 from wizard.core import retry
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError
@@ -19,7 +20,7 @@ from wizard.core.variable_ownership import ForeignVariable, OwnValues, Variables
 
 
 def store_of(session: Session, kind: SecretStore) -> stores.Store:
-    return stores.SecretsManager(session) if kind is SecretStore.SECRETS_MANAGER else stores.ParameterStore(session)
+    return SecretsManager(session) if kind is SecretStore.SECRETS_MANAGER else stores.ParameterStore(session)
 
 
 class StoredDataKeys(SessionClient):
