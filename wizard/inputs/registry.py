@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from wizard.core.models import inputs
+from wizard.inputs import accepted
 from wizard.inputs.key import KEY_INPUTS
 from wizard.inputs.trail import TRAIL_INPUTS
 from wizard.targets.port import all_targets
@@ -103,7 +104,7 @@ APPLICATION_INPUTS: tuple[inputs.Input, ...] = (
         asked=False,
         optional=True,
         many=True,
-        accepts=inputs.accept_variable_name,
+        accepts=accepted.accept_variable_name,
     ),
     inputs.Input(
         key="record_tables",
@@ -166,7 +167,7 @@ STATE_INPUTS: tuple[inputs.Input, ...] = (
             inputs.Choice(value=inputs.CLOUD, title="Pulumi Cloud", note="asks for a login"),
             inputs.Choice(value=inputs.LOCAL, title="files on this machine", note="nobody else can use them"),
         ),
-        accepts=inputs.accept_backend,
+        accepts=accepted.accept_backend,
         own_variable="PULUMI_BACKEND_URL",
     ),
     inputs.Input(
@@ -180,7 +181,7 @@ STATE_INPUTS: tuple[inputs.Input, ...] = (
         metavar="URL",
         asked=False,
         optional=True,
-        accepts=inputs.accept_secrets_provider,
+        accepts=accepted.accept_secrets_provider,
     ),
     inputs.Input(
         key="passphrase",
@@ -194,7 +195,7 @@ STATE_INPUTS: tuple[inputs.Input, ...] = (
         asked=False,
         optional=True,
         secret=True,
-        accepts=inputs.accept_passphrase,
+        accepts=accepted.accept_passphrase,
         own_variable=inputs.VARIABLE,
     ),
 )
@@ -215,7 +216,7 @@ BACKUP_TO = inputs.Input(
     optional=True,
     choices=(inputs.Choice(value=inputs.LATER, title="Later", note="the next steps name the command"),),
     free_text=True,
-    accepts=inputs.accept_backup_place,
+    accepts=accepted.accept_backup_place,
 )
 """The last question: asked when there is a data key to back up."""
 

@@ -21,10 +21,11 @@ from wizard.core.errors import SetupError
 from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
 from wizard.core.models.delivery import Verification, VerificationState
-from wizard.core.models.inputs import Mark, is_region
+from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
 from wizard.core.next_command import Command, Text, eonpro, plain_name
+from wizard.inputs.accepted import is_region
 from wizard.inputs.application_readers import ApplicationCode, before_removal
 from wizard.setup.steps import PreparedRun
 from wizard.targets.port import DeliveredAccessKey, NextStep, deploy_targets

@@ -11,11 +11,9 @@ from tests.wizard.fakes.clients import ACCOUNT, REGION
 from wizard.core.models.inputs import (
     FILE_VARIABLE,
     VARIABLE,
-    accept_backend,
-    accept_passphrase,
-    accept_secrets_provider,
 )
 from wizard.core.state_backend import BackendFact, BackendKind, Circumstances, StateBackend, in_words, resolve
+from wizard.inputs.accepted import accept_backend, accept_passphrase, accept_secrets_provider
 from wizard.inputs.registry import STATE_INPUTS
 
 BUCKET = f"eonpro-pulumi-state-{ACCOUNT}-{REGION}"

@@ -23,12 +23,13 @@ from wizard.core import json_documents
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.delivery import StoredDataKey
-from wizard.core.models.inputs import APPLICATION, Mark, is_region
+from wizard.core.models.inputs import APPLICATION, Mark
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill
 from wizard.core.next_command import Command, eonpro
 from wizard.core.target_context import TargetContext
 from wizard.data_key import storage
 from wizard.data_key.backup_document import Backup, backup_of
+from wizard.inputs.accepted import is_region
 
 if TYPE_CHECKING:
     from wizard.aws.client import AwsClient
