@@ -37,8 +37,8 @@ import sys, time
 from wizard.terminal.terminal import Terminal
 
 terminal = Terminal(interactive=True, out=sys.stderr)
-terminal.working("asking AWS")
 try:
+    terminal.working("asking AWS")
     # Not signal.pause(): an interrupt that comes right before it would never wake it.
     while True:
         time.sleep(0.05)
