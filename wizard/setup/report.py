@@ -106,8 +106,8 @@ class Report:
         return self.is_done and not (self.refused_backup and self.refused_backup.is_required)
 
 
-def made(outputs: Outputs, *, is_new: bool) -> str:
-    """The names of what the stack has in the account, in one sentence."""
+def made(outputs: Outputs, *, is_first: bool) -> str:
+    """The names of what the stack has in the account, in one sentence; `is_first`: this run made the key."""
     names = (
         *(
             f"{outputs.alias_name}{f' in {Arn.parse(arn).region}' if arn != outputs.key_arn else ''}"
@@ -117,7 +117,7 @@ def made(outputs: Outputs, *, is_new: bool) -> str:
         outputs.app_policy_arn,
         outputs.trail_arn,
     )
-    return f"{'made' if is_new else 'unchanged'}: {', '.join(names)}"
+    return f"{'made' if is_first else 'in the account'}: {', '.join(names)}"
 
 
 def next_steps(report: Report) -> tuple[NextStep, ...]:

@@ -113,7 +113,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
     delivery = deliver_and_verify.deliver_and_verify(clients, ready, outputs, yes=request.yes)
     facts = report.facts_of(clients, ready, outputs)
     last_backup, refused_backup = _backed_up(request, clients, ready, outputs, delivery.stored_data_key, facts)
-    ui.line(report.made(outputs, is_new=bool(planned.changes)), mark=Mark.OK)
+    ui.line(report.made(outputs, is_first=planned.first), mark=Mark.OK)
     ui.section("Evidence", f"read from the account just now{'' if request.everything else '; --all shows all of it'}")
     ui.working("reading the account")
     is_backed_up = last_backup != known_or(facts.last_backup, None)

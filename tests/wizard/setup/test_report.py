@@ -214,8 +214,12 @@ def test_who_gets_the_alerts_is_a_step_until_somebody_does() -> None:
 
 
 def test_each_replica_is_told_with_its_region() -> None:
-    assert f"alias/eonpro-phi-key, alias/eonpro-phi-key in {REPLICA_REGION}" in made(REPLICATED.outputs, is_new=True)
-    assert REPLICA_REGION not in made(ECS.outputs, is_new=True)
+    assert f"alias/eonpro-phi-key, alias/eonpro-phi-key in {REPLICA_REGION}" in made(REPLICATED.outputs, is_first=True)
+    assert REPLICA_REGION not in made(ECS.outputs, is_first=True)
+
+
+def test_an_update_does_not_say_that_it_made_what_it_found() -> None:
+    assert made(ECS.outputs, is_first=False).startswith("in the account: alias/eonpro-phi-key, ")
 
 
 def test_ecs_gets_the_secrets_and_both_roles() -> None:
