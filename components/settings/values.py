@@ -71,6 +71,11 @@ class SecretStore(StrEnum):
     PARAMETER_STORE = "parameter-store"
     SECRETS_MANAGER = "secrets-manager"
 
+    @property
+    def service(self) -> str:
+        """The store by AWS's name."""
+        return "Secrets Manager" if self is SecretStore.SECRETS_MANAGER else "Parameter Store"
+
 
 class ObjectLock(StrEnum):
     """Whether the audit trail's records can be deleted before their time (S3 Object Lock)."""

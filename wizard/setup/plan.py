@@ -146,7 +146,7 @@ def lines(plan: Plan) -> tuple[str, ...]:
 def _stored_lines(plan: Plan) -> list[str]:
     """What is kept, generated and stored: the data key and the values beside it, in each Region."""
     settings, text = plan.settings, list[str]()
-    store = "Secrets Manager" if settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
+    store = settings.secret_store.service
     if plan.stored_data_key is None and plan.imported_data_key is not None:
         text.append(f"  = keep the data key {plan.imported_data_key.fingerprint} that the application uses today")
         text.append(f"  + copy it to {store}, written once: {settings.names.stored_data_key}")

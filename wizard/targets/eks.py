@@ -141,7 +141,7 @@ class Eks(StoreTarget):
             identity="IAM roles for service accounts, by the cluster's OIDC provider"
             if is_irsa
             else "EKS Pod Identity",
-            reads_from=f"{self.store(settings)}, by External Secrets, into a Kubernetes Secret",
+            reads_from=f"{settings.secret_store.service}, by External Secrets, into a Kubernetes Secret",
         )
 
     def next_steps(self, settings: Settings, outputs: Outputs, stack: str) -> Iterator[NextStep]:

@@ -311,12 +311,7 @@ class StoreTarget(DeployTarget):
 
     def destination(self, settings: Settings) -> str:
         """The store and the prefix of the names."""
-        return f"{self.store(settings)} under {settings.names.parameter_prefix}"
-
-    @staticmethod
-    def store(settings: Settings) -> str:
-        """The store by AWS's name."""
-        return "Secrets Manager" if settings.secret_store == "secrets-manager" else "Parameter Store"
+        return f"{settings.secret_store.service} under {settings.names.parameter_prefix}"
 
 
 # --- the registry

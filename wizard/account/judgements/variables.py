@@ -6,7 +6,7 @@ Reads through the facts.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from components.settings import KEY_ID_VARIABLE, REGION_VARIABLE, SecretStore
+from components.settings import KEY_ID_VARIABLE, REGION_VARIABLE
 from components.settings.arn import Arn
 from components.settings.stored_values import BY_VARIABLE, DATA_KEY
 from wizard.account import fixes
@@ -88,7 +88,7 @@ def in_the_store(facts: StackFacts, name: str) -> Iterator[Expected]:
     """The parameter or secret in each Region of the key, if ECS or EKS reads it."""
     if not facts.settings.uses_store:
         return
-    store = "Secrets Manager" if facts.settings.secret_store is SecretStore.SECRETS_MANAGER else "Parameter Store"
+    store = facts.settings.secret_store.service
     for arn in facts.key_arns:
         values = facts.stored_values(Arn.parse(arn).region)
         if isinstance(values, SetupError):

@@ -26,7 +26,6 @@ class SecretsManager(OfSession):
 
     kind = SecretStore.SECRETS_MANAGER
     noun = "secret"
-    title = "Secrets Manager"
 
     def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
         """The values of those secrets that exist. Raises ResourceError for one that is scheduled for deletion."""

@@ -222,7 +222,7 @@ def deliver(
         )
     return Delivered(
         target=target,
-        place=f"{store.title} {prefix}",
+        place=f"{store.kind.service} {prefix}",
         state=DeliveryState.WRITTEN if written else DeliveryState.UNCHANGED,
         fingerprint=batch.wrapped.fingerprint,
         checked_by="values read back",
@@ -243,7 +243,7 @@ def foreign(
         return not is_own(variable, value, own, is_marked=stores.CREATED_BY_TAG in store.tags(name))
 
     return tuple(
-        ForeignVariable(name=name.rpartition("/")[2], place=f"{store.title} {prefix}", value=shown(stored.value))
+        ForeignVariable(name=name.rpartition("/")[2], place=f"{store.kind.service} {prefix}", value=shown(stored.value))
         for name, stored in existing.items()
         if is_foreign(name, stored.value)
     )

@@ -107,7 +107,6 @@ class Store(Protocol):
     kind: SecretStore
     noun: str
     """`parameter` or `secret`."""
-    title: str
 
     @property
     def session(self) -> Session: ...
@@ -171,7 +170,6 @@ class ParameterStore(OfSession):
 
     kind = SecretStore.PARAMETER_STORE
     noun = "parameter"
-    title = "Parameter Store"
 
     def read(self, names: Sequence[str]) -> Mapping[str, StoredValue]:
         """The values of those parameters that exist, decrypted, in one call.

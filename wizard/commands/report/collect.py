@@ -148,11 +148,6 @@ def _read(stack: StackFacts, outputs: Outputs) -> Read:
 CIPHER = "AES-256-GCM"
 """The cipher of the application's records (`packages/phi`)."""
 
-_STORES: Mapping[SecretStore, str] = {
-    SecretStore.PARAMETER_STORE: "Parameter Store",
-    SecretStore.SECRETS_MANAGER: "Secrets Manager",
-}
-
 
 def _architecture(stack: StackFacts, outputs: Outputs, diagnosis: Diagnosis) -> facts.Architecture:
     """The deployed stack, as it was read."""
@@ -192,7 +187,7 @@ def _data_key_facts(stored_data_key: StoredDataKey | SetupError | None) -> facts
         return None
     return facts.DataKeyFacts(
         name=stored_data_key.parameter,
-        store=_STORES[stored_data_key.store],
+        store=stored_data_key.store.service,
         fingerprint=stored_data_key.wrapped.fingerprint,
         version=stored_data_key.version,
         wrapped_by=stored_data_key.key_arn,

@@ -204,7 +204,7 @@ class Ecs(StoreTarget):
         return TargetDescription(
             place="/".join(filter(None, (settings.ecs_cluster or "any cluster", settings.ecs_service))),
             identity="the task role of the service",
-            reads_from=f"{self.store(settings)}, by the task execution role, when a task starts",
+            reads_from=f"{settings.secret_store.service}, by the task execution role, when a task starts",
         )
 
     def next_steps(self, settings: Settings, outputs: Outputs, stack: str) -> Iterator[NextStep]:
