@@ -19,7 +19,7 @@ from tests.day_two import in_this_process
 from tests.day_two.doctor_fixture import deliver_logs, redeployed
 from tests.day_two.the_service import service_of
 from tests.onboarding.deployment import ACCOUNT, CompletedCommand, Deployment
-from tests.onboarding.permissions import leaves, saved_settings
+from tests.onboarding.permissions import saved_settings, user_with
 from wizard.cli.commands import READ_ONLY
 from wizard.commands.policy.command import REPAIR_READS, auditor_policies, refresh_reads
 from wizard.core.required_permissions.resources import Setup
@@ -46,19 +46,13 @@ def an_auditor(deployment: Deployment, policies: Policies) -> Iterator[dict[str,
     """A user with these managed policies and nothing else; the environment of their commands."""
     iam = deployment.client("iam")
     name = AUDITOR.rpartition("/")[2]
-    iam.create_user(UserName=name)
-    arns = [
-        iam.create_policy(PolicyName=f"{name}-{policy}", PolicyDocument=json.dumps(document))["Policy"]["Arn"]
-        for policy, document in policies.items()
-    ]
-    for arn in arns:
-        iam.attach_user_policy(UserName=name, PolicyArn=arn)
-    key = iam.create_access_key(UserName=name)["AccessKey"]
+    credentials = user_with(deployment, policies, name)
     try:
-        yield {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+        yield {**credentials}
     finally:
-        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
-        for arn in arns:
+        iam.delete_access_key(UserName=name, AccessKeyId=credentials["AWS_ACCESS_KEY_ID"])
+        for policy in policies:
+            arn = f"arn:aws:iam::{ACCOUNT}:policy/{name}-{policy}"
             iam.detach_user_policy(UserName=name, PolicyArn=arn)
             iam.delete_policy(PolicyArn=arn)
         iam.delete_user(UserName=name)
@@ -99,7 +93,7 @@ def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     policies = printed(deployment)
     with deployed(deployment, setup_of(deployment)), an_auditor(deployment, policies) as env:
         deployment.forget_calls()
-        before = {json.dumps(each, sort_keys=True) for each in leaves(deployment)}
+        before = {json.dumps(each, sort_keys=True) for each in deployment.permissions()}
         ended = {
             command: in_this_process.run(
                 deployment, command, "--json", *STACK, *_into(out, command, more), env=env, expect=None
@@ -107,7 +101,7 @@ def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             for command, more in COMMANDS.items()
         }
         changes = deployment.changes()
-        leaves_in_json = [json.dumps(each, sort_keys=True) for each in leaves(deployment)]
+        leaves_in_json = [json.dumps(each, sort_keys=True) for each in deployment.permissions()]
     needed = tuple(json.loads(each) for each in leaves_in_json if each not in before)
     return Read(deployment=deployment, policies=policies, ended=ended, changes=changes, needed=needed)
 

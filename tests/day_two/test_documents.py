@@ -18,6 +18,7 @@ from botocore.config import Config
 
 from tests.day_two import in_this_process, the_application
 from tests.onboarding.deployment import Deployment, RunningCommand, until
+from tests.onboarding.permissions import user_with
 
 BUCKET = "clinic-documents"
 ENCRYPT = ("documents", "encrypt", "--bucket", BUCKET, "--versions", "all", "--yes", "--json")
@@ -100,20 +101,14 @@ def killed_after(deployment: Deployment, moves: int, log: str) -> None:
     deployment.no_more_faults()
 
 
-def a_mover(deployment: Deployment) -> dict[str, str | None]:
+def a_mover(deployment: Deployment) -> dict[str, str]:
     """The environment of a user with the printed policies of an auditor and of `documents`, and nothing else."""
     auditor, moving = (
         in_this_process.run(deployment, "policy", name, "--json").document["policy"]
         for name in ("auditor", "documents")
     )
-    documents = [auditor, moving] if "Statement" in auditor else [*auditor.values(), moving]
-    statements = [statement for document in documents for statement in document["Statement"]]
-    iam = deployment.client("iam")
-    iam.create_user(UserName="mover")
-    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    iam.put_user_policy(UserName="mover", PolicyName="mover", PolicyDocument=policy)
-    key = iam.create_access_key(UserName="mover")["AccessKey"]
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    reading = {"auditor": auditor} if "Statement" in auditor else auditor
+    return user_with(deployment, {**reading, "documents": moving}, "mover")
 
 
 def moved_with_kills(deployment: Deployment, *, count: int, kills: int, before: Callable[[], None]) -> None:

@@ -363,6 +363,17 @@ class Deployment:
                 made[call] += count
         return made
 
+    def permissions(self) -> list[dict[str, str]]:
+        """Every call that was allowed, with its principal and the policy that allowed it."""
+        found: list[dict[str, str]] = _request("GET", f"{self.environment['AWS_ENDPOINT_URL']}/_sandbox/permissions")[
+            "permissions"
+        ]
+        return found
+
+    def forget_permissions(self) -> None:
+        """Forget which calls were allowed."""
+        _request("DELETE", f"{self.environment['AWS_ENDPOINT_URL']}/_sandbox/permissions")
+
     def forget_calls(self) -> None:
         """Count from nought."""
         for control in ("AWS_ENDPOINT_URL", "VERCEL_API_URL"):

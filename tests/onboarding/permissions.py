@@ -4,24 +4,22 @@ Touches the deployment that is passed to it. Every scenario is a whole set-up in
 """
 
 import json
-import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
 import yaml
 
 from components.settings import PROJECT as NAMESPACE
 from components.settings import Settings
 from components.targets.ecs import execution_trust_policy
-from tests.onboarding.deployment import Deployment, onboarding
+from tests.onboarding.deployment import ACCOUNT, Deployment, onboarding
 from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of
 from wizard.core.required_permissions.table import OPTIONAL, load
 
-OFFICER = "arn:aws:iam::123456789012:user/security-officer"
-PLATFORM = "arn:aws:iam::123456789012:role/platform-admin"
-ROLE = "arn:aws:iam::123456789012:role/"
+OFFICER = f"arn:aws:iam::{ACCOUNT}:user/security-officer"
+PLATFORM = f"arn:aws:iam::{ACCOUNT}:role/platform-admin"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
 DOCUMENTS = "clinic-documents"
 
 
@@ -91,7 +89,7 @@ def prepare(deployment: Deployment, scenario: Scenario) -> None:
                 answers.write(output)
     for bucket in scenario.buckets:
         deployment.client("s3").create_bucket(Bucket=bucket)
-    _ask(deployment, "DELETE", "permissions")
+    deployment.forget_permissions()
 
 
 def run(deployment: Deployment, scenario: Scenario, env: Mapping[str, str] | None = None) -> None:
@@ -114,6 +112,17 @@ def run(deployment: Deployment, scenario: Scenario, env: Mapping[str, str] | Non
             deployment.wizard(*command, *onboarding(scenario.later), env=env)
 
 
+def user_with(deployment: Deployment, policies: Mapping[str, object], name: str) -> dict[str, str]:
+    """An IAM user of that name with these managed policies and nothing else; the variables of its access key."""
+    iam = deployment.client("iam")
+    iam.create_user(UserName=name)
+    for policy, document in policies.items():
+        made = iam.create_policy(PolicyName=f"{name}-{policy}", PolicyDocument=json.dumps(document))
+        iam.attach_user_policy(UserName=name, PolicyArn=made["Policy"]["Arn"])
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
 def saved_settings(deployment: Deployment) -> Settings:
     config = yaml.safe_load((deployment.folder / "Pulumi.production.yaml").read_text())["config"]
     texts = {
@@ -124,16 +133,10 @@ def saved_settings(deployment: Deployment) -> Settings:
     return Settings.from_config(texts)
 
 
-def leaves(deployment: Deployment) -> list[dict[str, str]]:
-    """Every call that was allowed, with its principal and the policy that allowed it, from the sandbox."""
-    calls: list[dict[str, str]] = _ask(deployment, "GET", "permissions")["permissions"]
-    return calls
-
-
 def needed_permissions(
     setup: Setup, calls: Iterable[Mapping[str, str]]
 ) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
-    """What the operator needs from IAM: (resource, action) pairs, and permissions on no known resource.
+    """The operator needs these (resource, action) pairs from IAM; and permissions on no known resource, as text.
 
     A permission of a key policy needs no IAM policy.
     """
@@ -172,11 +175,3 @@ def _is_asked_as(thing: str, arn: str, action: str, resource: str) -> bool:
     if thing not in load("operator") and thing in load("unmeasured"):
         return False  # Of what is only written again nothing is measured.
     return (thing == "new keys") == (resource == arn and arn.endswith(":key/*"))
-
-
-def _ask(deployment: Deployment, method: str, path: str) -> dict[str, Any]:
-    address = f"{deployment.environment['AWS_ENDPOINT_URL']}/_sandbox/{path}"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(address, method=method), timeout=20) as answer:
-        document: dict[str, Any] = json.loads(answer.read())
-        return document

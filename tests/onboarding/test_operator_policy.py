@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from components.settings import Settings
 from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.onboarding.deployment import ACCOUNT, BUCKET, CALLER, Deployment, onboarding, running_deployment
-from tests.onboarding.permissions import SCENARIOS, leaves, needed_permissions, prepare, run, saved_settings
+from tests.onboarding.permissions import SCENARIOS, needed_permissions, prepare, run, saved_settings, user_with
 from wizard.commands.policy.operator import boundary_policies, for_values, policies_of
 from wizard.core.required_permissions.resources import Setup, resources_of
 from wizard.core.required_permissions.table import load, operator_actions
@@ -59,12 +59,7 @@ def an_operator(
     # One account may have several operators.
     if boundary is not None and all(each["Arn"] != BOUNDARY for each in iam.list_policies(Scope="Local")["Policies"]):
         iam.create_policy(PolicyName=BOUNDARY.rpartition("/")[2], PolicyDocument=json.dumps(boundary))
-    iam.create_user(UserName=name)
-    for policy, document in policies.items():
-        made = iam.create_policy(PolicyName=f"{name}-{policy}", PolicyDocument=json.dumps(document))
-        iam.attach_user_policy(UserName=name, PolicyArn=made["Policy"]["Arn"])
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    return user_with(deployment, policies, name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +97,10 @@ def set_up(example: str, deployment: Deployment) -> Operated:
     prepare(deployment, scenario)
     run(deployment, scenario, env=env)
     return Operated(
-        deployment=deployment, example=example, settings=saved_settings(deployment), leaves=tuple(leaves(deployment))
+        deployment=deployment,
+        example=example,
+        settings=saved_settings(deployment),
+        leaves=tuple(deployment.permissions()),
     )
 
 
@@ -149,7 +147,7 @@ def test_the_committed_table_has_what_every_other_set_up_needs(deployment: Deplo
     prepare(deployment, SCENARIOS[name])
     run(deployment, SCENARIOS[name])
     setup = Setup(settings=saved_settings(deployment), operator=CALLER, imports=SCENARIOS[name].imports)
-    needed, unknown = needed_permissions(setup, leaves(deployment))
+    needed, unknown = needed_permissions(setup, deployment.permissions())
     assert not unknown
     assert needed <= granted_by_the_table(setup)
 
@@ -345,7 +343,7 @@ def granted_to(deployment: Deployment, role: str) -> set[str]:
 def given_to(deployment: Deployment, role: str) -> set[str]:
     """Every action that a role was allowed when it asked."""
     principal = f"arn:aws:iam::{ACCOUNT}:role/{role}"
-    return {leave["action"] for leave in leaves(deployment) if leave["principal"] == principal}
+    return {leave["action"] for leave in deployment.permissions() if leave["principal"] == principal}
 
 
 def whatever_comes(call: Callable[[], object]) -> None:
