@@ -148,7 +148,8 @@ def test_the_committed_table_has_what_every_other_set_up_needs(deployment: Deplo
     run(deployment, SCENARIOS[name])
     setup = Setup(settings=saved_settings(deployment), operator=CALLER, imports=SCENARIOS[name].imports)
     needed, unknown = needed_permissions(setup, deployment.permissions())
-    assert not unknown
+    # Before an import is known it is asked whether the default names of the buckets are taken: ListBuckets says it too.
+    assert {each.partition(" ")[0] for each in unknown} <= ({"s3:ListBucket"} if setup.imports else set())
     assert needed <= granted_by_the_table(setup)
 
 
