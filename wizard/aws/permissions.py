@@ -30,7 +30,7 @@ class Permissions(SessionClient):
     def simulate(
         self, principal_arn: str, actions: Sequence[str], key_arn: str, *, tags: Mapping[str, str] | None = None
     ) -> Simulation:
-        """What IAM decides on these actions of a principal on a KMS key, as direct calls without encryption context.
+        """IAM's decisions on these actions of a principal on a KMS key, as direct calls without encryption context.
 
         Key policies are not considered. `tags`: of a key that does not exist yet. Raises the errors of `AccessReader`.
         """

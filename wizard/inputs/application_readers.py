@@ -99,7 +99,7 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True)
 class ApplicationCode:
-    """The code of an application, as far as its files were read. Implements `wizard.core.ApplicationCode`."""
+    """The code of an application, as far as its files were read."""
 
     folder: Path
     named: tuple[Named, ...] = ()

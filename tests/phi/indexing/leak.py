@@ -1,4 +1,4 @@
-"""What somebody recovers from search columns who has the table and public statistics.
+"""An attack on search columns: it has the table and public statistics, and guesses names and dates.
 
 Pure. Everything is seeded: the figures of docs/phi/search.md, and of leak.json beside this file, are those of it.
 
