@@ -23,7 +23,7 @@ from wizard.core.models.account import TrailFact
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import KeyRotations
 from wizard.core.models.trail import LogValidation
-from wizard.core.next_command import NO_COMMAND, Text, eonpro, shell
+from wizard.core.next_command import NO_COMMAND, Command, Text, eonpro, shell
 from wizard.core.retry import Threads
 from wizard.core.safe_text import first_of
 from wizard.targets.vercel.access_key import OLDEST
@@ -69,15 +69,17 @@ def _sign_in_problems(facts: StackFacts, each: SignIn) -> Iterator[Notice]:
             "mfa-missing",
             what=f"{each.arn} has no MFA device",
             why="whoever learns the password or the key can use the KMS key",
-            command=summary if is_root else fixes.aws(facts, "iam", "create-virtual-mfa-device", *device),
-            advice="" if is_root else Text("the user scans it, then: ", enable),
+            command=NO_COMMAND if is_root else fixes.aws(facts, "iam", "create-virtual-mfa-device", *device),
+            advice=_by_root("registers one", "AccountMFAEnabled is 1", summary)
+            if is_root
+            else Text("the user scans it, then: ", enable),
         )
     if each.has_root_keys:
         yield Notice.wrong(
             "root-access-key",
             what=f"{each.arn} has access keys",
             why="no policy limits the root user, and no second factor is asked for",
-            command=summary,
+            advice=_by_root("deletes them", "AccountAccessKeysPresent is 0", summary),
         )
     for key in active:
         if key.age_days > OLDEST.days:
@@ -92,6 +94,11 @@ def _sign_in_problems(facts: StackFacts, each: SignIn) -> Iterator[Notice]:
                 else fixes.aws(facts, "iam", "update-access-key", *off),
                 advice="" if is_own else "after its user has a new one",
             )
+
+
+def _by_root(does: str, then: str, summary: Command) -> Text:
+    """What only the root user can do, signed in, and how it is seen afterwards."""
+    return Text(f"the root user {does} in the AWS console, Security credentials; then {then} in: ", summary)
 
 
 @judgement("audit-logs-signed")

@@ -107,7 +107,7 @@ def _signed(
             why="You confirm that you reviewed who has access, and that it is correct.",
         )
         if clients.ui.ask(question) != request.stack:
-            raise Cancelled(f"nothing was signed; the review is stored in {stored.file}", again())
+            raise Cancelled(f"not signed; the review is stored, unsigned, in {stored.file}", again())
     else:
         _require_confirmation(request, again)
     return stored_reviews.sign(stored, signer=signer.strip(), signer_arn=arn, at=clients.now())

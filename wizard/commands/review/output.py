@@ -45,9 +45,8 @@ def show(ui: Terminal, result: ReviewResult, *, signs: bool, everything: bool = 
     ui.table(rows, headings=("who", "use", "admin", "delete", "uses", "last use"))
     if everything:
         ui.section("By which policy or grant")
-        not_accepted = set() if signs else {principal.arn for principal in result.not_accepted}
         for principal in review.principals:
-            ui.line(_title(principal), mark=_mark(principal, not_accepted))
+            ui.line(_title(principal), mark=_mark(principal))
             for line in _details(principal):
                 ui.line(f"    {line}")
     else:
@@ -100,9 +99,7 @@ def _title(principal: PrincipalAccess) -> str:
     return arn
 
 
-def _mark(principal: PrincipalAccess, not_accepted: set[str]) -> Mark:
-    if principal.arn in not_accepted:
-        return Mark.FAIL
+def _mark(principal: PrincipalAccess) -> Mark:
     if not principal.is_known or principal.surplus:
         return Mark.WARN
     return Mark.OK if principal.rights else Mark.INFO
@@ -210,7 +207,7 @@ def _show_result(ui: Terminal, result: ReviewResult, signs: bool, *, everything:
         ui.line(f"not read: {unread.what}: {unread.why}", mark=Mark.WARN)
     for notice in result.not_good:
         # A signature accepts a right, and makes no unknown one known.
-        ui.line(notice.what, mark=Mark.WARN if signs or notice.state is State.UNKNOWN else Mark.FAIL)
+        ui.line(notice.what, mark=Mark.FAIL if notice.state is State.WRONG and not signs else Mark.WARN)
         if notice.state is State.PERSON and not everything:
             continue
         ui.line(Text("  ", notice.why))

@@ -88,9 +88,9 @@ def test_one_whom_nobody_named_fails_the_review(world):
     world.with_stranger()
     code, told = world.review()
     assert (code, told["notAccepted"]) == (1, [STRANGER])
-    assert (Mark.FAIL, f"{STRANGER} can use the key, and the settings do not name it") in world.ui.marked
+    assert (Mark.WARN, f"{STRANGER} can use the key, and the settings do not name it") in world.ui.marked
     world.review(everything=True)
-    assert (Mark.FAIL, f"{STRANGER}: not named in the settings") in world.ui.marked
+    assert (Mark.WARN, f"{STRANGER}: not named in the settings") in world.ui.marked
 
 
 def test_a_role_that_another_account_can_assume_is_named_so(world):
@@ -101,7 +101,7 @@ def test_a_role_that_another_account_can_assume_is_named_so(world):
     code, told = world.review(everything=True)
     [listed] = [each for each in told["review"]["principals"] if each["arn"] == vendor.arn]
     assert (code, listed["openTo"]) == (1, [foreign])
-    assert (Mark.FAIL, f"{vendor.arn}: not named in the settings, and another account can assume it") in world.ui.marked
+    assert (Mark.WARN, f"{vendor.arn}: not named in the settings, and another account can assume it") in world.ui.marked
 
 
 def test_a_replica_that_the_settings_do_not_name_is_read_and_fails_the_review_until_it_is_signed(world):
