@@ -79,6 +79,8 @@ class Report:
     """What became of the application's ENCRYPTION_KEY in this run; None if it had none."""
     code: ApplicationCode | None = None
     """The application's code, as far as it reads the variables; None where its folder is not known."""
+    running: frozenset[str] = frozenset()
+    """The targets on which what runs has the delivered values."""
 
     @property
     def failed(self) -> tuple[models.Verification, ...]:
@@ -126,7 +128,8 @@ def next_steps(report: Report) -> tuple[NextStep, ...]:
     names = [delivery.target for delivery in report.delivered]
     steps: list[NextStep] = []
     for target in deploy_targets(names):
-        steps += target.next_steps(settings, outputs, report.stack)
+        to_do = target.next_steps(settings, outputs, report.stack)
+        steps += [step for step in to_do if not (step.deploys and target.name in report.running)]
     if key is not None:
         steps.append(
             NextStep(
@@ -248,18 +251,29 @@ def diagnosis_of(facts: StackFacts) -> Diagnosis:
     return diagnose(facts, judgements_of(TOPICS, judgements.ALL_CHECKS))
 
 
-def checklist(diagnosis: Diagnosis, proofs: Sequence[Verification], settings: Settings) -> tuple[ChecklistEntry, ...]:
-    """The nine items of a set-up."""
-    notices = (*diagnosis.notices, *_of_this_run(proofs))
+def running_in(facts: StackFacts, delivered: Sequence[models.Delivered]) -> frozenset[str]:
+    """The targets on which what runs has the delivered values. What was written just now, nothing that runs has."""
+    written = {each.target for each in delivered if each.state is not models.DeliveryState.UNCHANGED}
+    if written >= {each.target for each in delivered}:
+        return frozenset()
+    return frozenset(each.target for each in facts.instances if each.stale is False and each.deployment) - written
+
+
+def checklist(
+    diagnosis: Diagnosis, proofs: Sequence[Verification], settings: Settings, *, running: frozenset[str] = frozenset()
+) -> tuple[ChecklistEntry, ...]:
+    """The nine items of a set-up. `running`: the targets on which what runs has the delivered values."""
+    notices = (*diagnosis.notices, *_of_this_run(proofs, running))
     return tuple(
         item_of(topic, notices, settings, diagnosis.stack) for topic in (*TOPICS[:-1], Topic.APPLICATION, Topic.REVIEW)
     )
 
 
-def _of_this_run(proofs: Sequence[Verification]) -> Iterator[Notice]:
+def _of_this_run(proofs: Sequence[Verification], running: frozenset[str]) -> Iterator[Notice]:
     """The notices on what the run has verified: no verification replaces the application's own use of the key."""
     bears_on = ("application-tested",)
-    rest = "deploy, and save a record in the application"
+    is_deployed = bool(proofs) and running.issuperset(proof.target for proof in proofs)
+    rest = "save a record in the application" if is_deployed else "deploy, and save a record in the application"
     failed = [proof for proof in proofs if proof.state is VerificationState.FAILED]
     incomplete = [proof for proof in proofs if proof.state is not VerificationState.PROVED]
     if failed:

@@ -118,6 +118,7 @@ def setup(request: Request, clients: Clients) -> report.Report:
     ui.working("reading the account")
     is_backed_up = last_backup != known_or(facts.last_backup, None)
     diagnosis = report.diagnosis_of(report.facts_of(clients, ready, outputs) if is_backed_up else facts)
+    running = report.running_in(facts, delivery.delivered)
     done = report.Report(
         stack=request.stack,
         settings=ready.settings,
@@ -129,11 +130,12 @@ def setup(request: Request, clients: Clients) -> report.Report:
         delivered=delivery.delivered,
         proofs=delivery.proofs,
         access_key=delivery.access_key,
-        checklist=report.checklist(diagnosis, delivery.proofs, ready.settings),
+        checklist=report.checklist(diagnosis, delivery.proofs, ready.settings, running=running),
         last_backup=last_backup,
         refused_backup=refused_backup,
         former_key=ready.former_key,
         code=ready.code,
+        running=running,
         seconds=clients.clock() - started,
         profile=ready.profile,
     )

@@ -63,6 +63,8 @@ class NextStep:
     what: str
     verbatim: str = ""
     """The command to type or the code to paste, printed without changes."""
+    deploys: bool = False
+    """Whether it gives what runs the delivered values: nothing to do where it has them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,6 +14,7 @@ import pytest
 from components.policies.requirements import Topic
 from components.settings import SecretStore
 from tests.golden import as_json, compare, differences
+from tests.wizard.account.stacks import CheckedStack
 from tests.wizard.fakes.clients import (
     ACCOUNT,
     APP,
@@ -34,6 +35,7 @@ from tests.wizard.fakes.clients import (
     step,
     wrapped,
 )
+from wizard.account.facts import StackFacts
 from wizard.account.views import ChecklistEntry, ItemState
 from wizard.cli.parser import CommandLine, parse
 from wizard.core.clients import Answer, Request, Source
@@ -47,15 +49,17 @@ from wizard.core.models.delivery import (
     Verification,
     VerificationState,
 )
+from wizard.core.models.deployment import Deployment, Instances
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
 from wizard.setup.document import of_report as document
 from wizard.setup.importing.discovery import ImportRequest
-from wizard.setup.report import Report, made, next_steps, repeat_command
+from wizard.setup.report import Report, made, next_steps, repeat_command, running_in
 from wizard.setup.workflow import show_report
 from wizard.targets.port import DeliveredAccessKey
 
 GOLDEN = Path(__file__).parent / "golden"
+EARLIER = datetime(2026, 1, 1, tzinfo=UTC)
 SECRETS = tuple(f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/eonpro/production/{name}" for name in ("A", "B"))
 
 
@@ -226,6 +230,36 @@ def test_ecs_gets_the_secrets_and_both_roles() -> None:
     todo = next(todo for todo in next_steps(ECS) if "task role" in todo.what)
     assert APP in todo.what and f"arn:aws:iam::{ACCOUNT}:role/eonpro-execution-role" in todo.what
     assert json.loads(todo.verbatim)["secrets"][0] == {"name": "AWS_KMS_KEY_ID", "valueFrom": SECRETS[0]}
+
+
+def test_what_runs_with_the_delivered_values_is_not_deployed_again() -> None:
+    redeploy = "python -m wizard push --redeploy --stack production"
+    of = report("vercel", "ecs", settings=ECS.settings, outputs=ECS.outputs)
+    assert [redeploy, redeploy] == [each.verbatim for each in next_steps(of) if "Re" in each.what]
+    on_vercel = replace(of, running=frozenset({"vercel"}))
+    assert [redeploy] == [each.verbatim for each in next_steps(on_vercel) if "Re" in each.what]
+    on_both = next_steps(replace(of, running=frozenset({"vercel", "ecs"})))
+    assert not [each for each in on_both if "deploy" in each.what or "task role" in each.what]
+
+
+@pytest.mark.parametrize(
+    ("states", "stale", "running"),
+    [
+        ("unchanged", False, {"vercel"}),
+        ("unchanged", True, set()),
+        ("unchanged", None, set()),
+        ("unchanged written", False, set()),
+        ("written", False, set()),
+    ],
+)
+def test_what_runs_has_the_values_where_nothing_was_written_and_its_start_is_later(
+    states: str, stale: bool | None, running: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = Deployment(target="vercel", id="dpl_1", name="portal", made=EARLIER, state="READY")
+    instances = (Instances(target="vercel", deployment=runs, stale=stale),)
+    monkeypatch.setattr(StackFacts, "instances", instances)
+    deliveries = [delivered("vercel", DeliveryState(state)) for state in states.split()]
+    assert running_in(CheckedStack().context(), deliveries) == running
 
 
 # --- again

@@ -218,6 +218,7 @@ class Ecs(StoreTarget):
             what=f"Give the task definition the task role {outputs.app_principal_arn}, the execution role "
             f"{settings.execution_role_arn}, and its container the secrets of the stack output taskSecrets{elsewhere}",
             verbatim=json.dumps(container, indent=2),
+            deploys=True,
         )
         service = _service(settings)
         named = shell("pulumi", "config", "set", "eonpro-kms:ecsCluster", "CLUSTER")
@@ -227,6 +228,7 @@ class Ecs(StoreTarget):
             verbatim=Command(
                 *(() if settings.ecs_cluster else (named, "\n")), eonpro("push", "--redeploy", "--stack", stack)
             ),
+            deploys=True,
         )
 
 

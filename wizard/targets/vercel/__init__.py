@@ -266,6 +266,7 @@ class Vercel(DeployTarget):
         yield NextStep(
             what="Redeploy, for only a new deployment reads the variables; then save a record:",
             verbatim=eonpro("push", "--redeploy", "--stack", stack),
+            deploys=True,
         )
 
 
