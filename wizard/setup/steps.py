@@ -332,7 +332,8 @@ def _summary(request: Request, ready: PreparedRun, *, is_brief: bool = False) ->
 def show_page(ui: Terminal, request: Request, ready: PreparedRun, planned: plan.Plan) -> None:
     """The last page: what was answered and what will be done, on one screen."""
     title, note = heading(len(STEPS))
-    ui.section(title, note if request.saved is None and ui.interactive else "")
+    was_asked = any(each.source in (Source.ASKED, Source.DRAFT) for each in ready.answers.values())
+    ui.section(title, note if request.saved is None and was_asked else "")
     rows = _summary(request, ready, is_brief=True)
     if request.saved is not None and not ui.interactive:
         # What is as it was is in the settings file.
