@@ -50,7 +50,7 @@ def every(seconds: float, act: Callable[[], None]) -> Callable[[], None]:
 class Status:
     """The last line of the screen while something is running. A writer holds its lock.
 
-    Where a line cannot be drawn again, a task has a line of its own, without its seconds.
+    Where a line cannot be drawn again, a task has a line of its own, without its seconds; in a file or a pipe none.
     """
 
     def __init__(self, out: TextIO, capabilities: TerminalCapabilities, *, clock: Clock, timer: Timer) -> None:
@@ -67,7 +67,7 @@ class Status:
         with self.lock:
             self.settle()
             self._task = (text, self._clock())
-            if not self._capabilities.live:
+            if not self._capabilities.live and self._out.isatty():
                 clean = self._capabilities.clean(text)
                 self._out.write(f"... {shortened(clean, self._capabilities.width - 4, end='...')}\n")
                 self._out.flush()
