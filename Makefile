@@ -89,12 +89,11 @@ MORE = --trail "arn:aws:cloudtrail:us-east-1:$$(aws sts get-caller-identity --qu
 endif
 
 demo: setup
-	@$(IN_SANDBOX) { { $(BEFORE); } \
+	@$(IN_SANDBOX) { { { $(BEFORE); } \
 	&& $(V) -m wizard --stack $(STACK) --answers examples/$(TARGET).yaml --yes --non-interactive $(MORE) $(ARGS) \
 	&& { shown="$$(pulumi preview --stack $(STACK) --expect-no-changes --non-interactive --policy-pack guardrails 2>&1)" \
 	  || { code=$$?; printf '%s\n' "$$shown"; (exit $$code); }; } && echo && echo '✓ pulumi preview, with the guardrails: nothing to change' \
-	&& $(V) -m tools.application --stack $(STACK) \
-	&& echo && $(V) -m sandbox status $(OTHERWISE); }
+	&& $(V) -m tools.application --stack $(STACK); }; code=$$?; echo; $(V) -m sandbox status; (exit $$code) $(OTHERWISE); }
 
 wizard: setup
 	@$(IN_SANDBOX) { $(V) -m wizard --stack $(STACK) $(ARGS); code=$$?; echo; $(V) -m sandbox status; (exit $$code) $(OTHERWISE); }

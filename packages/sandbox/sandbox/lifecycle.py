@@ -63,7 +63,9 @@ def start() -> int:
             if (provider := installed_provider(paths.pulumi_home)) != OWN:
                 log(f"  Pulumi's AWS plug-in: {provider}")
         bring_aws_cli(paths)
-        log(f"  to use it in your own shell, type there first:\n    {environment.eval_line(paths)}")
+        if "EONPRO_CALLER_PATH" not in os.environ:
+            # `make demo` and `make wizard` say it in their last lines.
+            log(f"  to use it in your own shell, type there first:\n    {environment.eval_line(paths)}")
         if not is_new:
             log("  it has what earlier runs made in it; to begin anew, delete it and run the same command again:")
             log(f"    {environment.program(paths)} stop")
