@@ -148,6 +148,9 @@ def needed_permissions(
         if call["action"].startswith("secretsmanager:") and not FEATURES["Secrets Manager"](setup):
             # The operator needs no permission for a store that this stack never uses.
             continue
+        if call["action"] == "ssm:ListTagsForResource" and not FEATURES["Parameter Store"](setup):
+            # Asked of a parameter that is not this program's, and done without.
+            continue
         thing = _resource_name(known, call["action"], call["resource"])
         if thing is None:
             unknown.add(f"{call['action']} on {call['resource']}")
