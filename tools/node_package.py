@@ -71,7 +71,7 @@ def pack(package: Path, into: Path) -> None:
 
 
 def release(package: Path, into: Path) -> None:
-    """The same of a package without `node_modules`, which is then beside it; raises NpmFailed."""
+    """The release of a package without `node_modules`, which is then beside it; raises NpmFailed."""
     install(package)
     pack(package, into)
 

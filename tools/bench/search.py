@@ -193,7 +193,7 @@ def _plain(connection: Connection, search: Search) -> list[int]:
 
 
 def _wanted(connection: Connection, search: Search, found: list[int]) -> list[int]:
-    """Those of `_plain` that have the words at the beginning of a word, or at the end of a phone number."""
+    """The texts of `_plain` that have the words at the beginning of a word, or at the end of a phone number."""
     query = 'select id from "Patient" where id = any(%s) and "searchIndex" ~ %s order by id'
     return [row[0] for row in connection.execute(query, (found, search.plain))]
 

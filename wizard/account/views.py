@@ -154,7 +154,7 @@ def build_diagnosis(stack: str, notices: Iterable[Notice]) -> Diagnosis:
 
 
 def _merged(notices: Iterable[Notice]) -> Iterator[Notice]:
-    """Those that say the same as one: it bears on the requirements of each, and rests on the facts of each."""
+    """The notices; those that say the same are one, with the requirements and the facts of each."""
     alike: dict[tuple[object, ...], list[Notice]] = {}
     for notice in notices:
         alike.setdefault((notice.state, notice.code, notice.what, notice.why), []).append(notice)

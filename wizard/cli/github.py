@@ -23,7 +23,7 @@ _PREFIX = re.compile(r"repo:([\w.-]+(?:@\d+)?/[\w.-]+(?:@\d+)?)")
 
 
 def reader(environ: Mapping[str, str], secret: Callable[[str, str], None]) -> Callable[[str], TokenSubject] | None:
-    """From a repository OWNER/NAME to the subject of its tokens; None without a token (GH_TOKEN, GITHUB_TOKEN)."""
+    """What asks GitHub for the subject of a repository's tokens; None without a token (GH_TOKEN, GITHUB_TOKEN)."""
     token = environ.get("GH_TOKEN") or environ.get("GITHUB_TOKEN")
     if not token:
         return None

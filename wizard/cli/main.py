@@ -177,7 +177,7 @@ def logging_of(line: CommandLine, terminal: Terminal, words: Sequence[str]) -> I
 
 
 def _in_project(line: CommandLine, terminal: Terminal) -> tuple[Path | None, bool]:
-    """Of the wheel: the program of the project's own environment, where it is to run the command instead of this one.
+    """The program of the project's own environment, for the wheel, where it is to run the command instead of this one.
 
     And whether this version is newer than the project's. Raises SetupError where there is no project.
     """
@@ -280,7 +280,7 @@ def _stderr(run: Run) -> Screen:
 
 
 def _open_streams() -> None:
-    """Those that were closed, onto the null device: what is opened next would take their place, and be written to."""
+    """Open the standard streams that were closed, onto the null device: what is opened next would take their place."""
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
             os.fstat(number)

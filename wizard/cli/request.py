@@ -301,7 +301,7 @@ def _saved_flags(argv: Sequence[str]) -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def _saved_flags_at(argv: tuple[str, ...], written: int) -> frozenset[str]:
-    """The same for the settings file as it was written at that time."""
+    """The flags that the settings file had as it was written at that time."""
     options = parser.parse(argv).run
     settings = config.saved_settings(PROJECT_FOLDER, options.stack)
     if settings is None:

@@ -44,7 +44,7 @@ def resolve(
     copied_name: str = "",
     read_secret: Callable[[str], str] | None = None,
 ) -> dict[str, Answer]:
-    """For each input the answer of the highest rank. An empty variable is unset.
+    """The answer of the highest rank to each input. An empty variable is unset.
 
     `draft`: the answers of an interrupted run. `copied`: those of another stack, without the inputs that differ in
     every stack. `read_secret` reads the file that a secret's flag or file key names; None: no such file is read.

@@ -29,7 +29,7 @@ _WHY = "Something else in the application may read it: from the next deployment 
 def find(
     context: TargetContext, own: OwnValues, *, scopes: tuple[Scope, ...] = (), redeploys: bool = False
 ) -> tuple[ForeignVariable, ...]:
-    """Those at every target of the run that can be accessed. Raises SetupError."""
+    """The foreign variables at every target of the run that can be accessed. Raises SetupError."""
     return tuple(
         variable
         for target in deploy_targets(context.targets)

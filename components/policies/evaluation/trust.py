@@ -160,7 +160,7 @@ def _through_iam(role: IamPrincipal, statement: PolicyStatement, direct: DirectP
 def _trust_terms(
     role: IamPrincipal, statement: PolicyStatement, caller: Caller, account: str
 ) -> tuple[str, ...] | None:
-    """On which terms a statement of the trust policy allows a caller; None where it does not."""
+    """The terms on which a statement of the trust policy allows a caller; None where it does not."""
     for action in _ASSUME_ACTIONS.get(caller.kind, ("sts:AssumeRole",)):
         request = Request(action=action, resource=role.arn, context=caller.context)
         match = match_statement(statement, request, source="trust policy")
@@ -180,7 +180,7 @@ def _trust_terms(
 
 
 def _identity_terms(principal: IamPrincipal, role: IamPrincipal, caller: Caller) -> tuple[str, ...] | None:
-    """On which terms a principal's own policies let it assume the role; None where they do not."""
+    """The terms on which a principal's own policies let it assume the role; None where they do not."""
     request = Request(action="sts:AssumeRole", resource=role.arn, context=caller.context)
     own = evaluate_policies(principal.policies, request)
     limit = evaluate_policies((principal.boundary,), request) if principal.boundary else None

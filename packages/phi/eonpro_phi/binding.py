@@ -69,7 +69,7 @@ class Binding:
         return (1, 2) if Form.UNBOUND in (self.form, *self.reads) else (2,)
 
     def context(self, form: Form, row: str = "") -> str:
-        """That of a record of this form; `row` is the text of the row's key."""
+        """The context of a record of this form; `row` is the text of the row's key."""
         return f"{self.place}:{row}" if form.bound == ROW else self.place if form.bound else ""
 
 

@@ -28,7 +28,7 @@ class Declaration:
     tenant_column: str | None = None
 
     def as_json(self) -> dict[str, object]:
-        """The same members as `@eonpro/phi` writes."""
+        """The members of the document, which are those that `@eonpro/phi` writes."""
         return {
             "table": self.table,
             "column": self.column,

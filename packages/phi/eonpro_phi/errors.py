@@ -10,7 +10,7 @@ class PhiError(Exception):
     """Any error of this package; catch this one to catch them all."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle, which takes an error from a worker process to its parent: without calling __init__ again."""
+        """Let pickle take the error from a worker process to its parent, without calling __init__ again."""
         return _restore, (self._kind(), self.args), self.__dict__
 
     @classmethod

@@ -162,7 +162,7 @@ class PhiFields(BinaryFields):
         return self._word_keys(index, clinic, of_all=False)[0].row_tokens(texts)
 
     def search_groups(self, index: WordIndex, query: str, clinic: Clinic = "") -> list[list[int]]:
-        """For each word of a query the tokens of which a row has to have one: `column && group` for each, joined by
+        """The tokens of each word of a query; a row has to have one of them: `column && group` for each, joined by
         AND. Decrypt the rows, and keep those that `index.matches`. No group: the query finds nothing.
 
         Raises as `search_values`.

@@ -311,7 +311,7 @@ class CachedKey:
         attempt.finished.set()
 
     def _after_fork(self) -> None:
-        """In the child: the parent's threads, which would release a lock or finish an attempt, do not exist."""
+        """Begin anew in a child, where the parent's threads, which would release a lock or end an attempt, are not."""
         self._lock = threading.Lock()
         self._attempt = None
         self._snapshot = _NO_KEY

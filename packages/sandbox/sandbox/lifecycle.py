@@ -134,7 +134,7 @@ COMMANDS: dict[str, Callable[[], int]] = {command.__name__: command for command 
 
 
 def bring_aws_cli(paths: processes.SandboxPaths) -> None:
-    """Of the wheel, whose set-up installs none: let uv run the AWS CLI where the machine has none."""
+    """Let uv run the AWS CLI where the machine has none: the wheel's set-up installs none."""
     if not installation.IS_INSTALLED or shutil.which("aws", path=environment.search_path(paths, os.environ)):
         return
     uv = os.environ.get("UV") or shutil.which("uv")

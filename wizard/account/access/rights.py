@@ -138,7 +138,7 @@ class KeyRights:
 
     @property
     def surplus(self) -> tuple[PrincipalRights, ...]:
-        """Those with a right that the settings do not give them."""
+        """The principals with a right that the settings do not give them."""
         return tuple(principal for principal in self.principals if principal.surplus)
 
     @property

@@ -224,7 +224,7 @@ class BucketSurplus:
 
     @property
     def what(self) -> str:
-        """In words, without the policy: `lets the account 999988887777 read the records`."""
+        """The right in words, without the policy: `lets the account 999988887777 read the records`."""
         who = "everybody" if self.kind is PrincipalKind.EVERYBODY else self.principal
         shown = first_of(self.actions, 4)
         terms = f" if {' and '.join(self.terms)}" if self.terms else ""

@@ -94,7 +94,7 @@ def check_strictness(facts: StackFacts) -> Iterator[Notice]:
 
 
 def unread_key(arn: str, key: KeyFact | SetupError | None) -> Iterator[Notice]:
-    """That the key could not be read, or is not there, so that nothing is known of what depends on it."""
+    """The notice that the key could not be read, or is not there: nothing is known of what depends on it."""
     if isinstance(key, SetupError):
         yield Notice.unread(f"the key {arn}", key)
     elif key is None:

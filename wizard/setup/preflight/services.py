@@ -295,7 +295,7 @@ def forbidden_changes(settings: Settings, saved: Settings, stack: str, state: St
 
 
 def _forbidden(settings: Settings, saved: Settings, stack: str, state: StackState) -> Iterator[tuple[str, str, str]]:
-    """Of each such change what it is, why it is not allowed, and how to go on."""
+    """What each such change is, why it is not allowed, and how to go on."""
     another = "or set up another stack: --stack NAME"
     if settings.multi_region != saved.multi_region:
         was = "a multi-Region key" if saved.multi_region else "a key of one Region"

@@ -43,7 +43,7 @@ class SearchCipher(Protocol):
         """The tokens to store."""
 
     def search_groups(self, index: WordIndex, query: str, clinic: str = "") -> list[list[int]]:
-        """For each word the tokens of which a row has to have one, under any hash key in use."""
+        """The tokens of each word; a row has to have one of them, under any hash key in use."""
 
 
 @dataclass(frozen=True)

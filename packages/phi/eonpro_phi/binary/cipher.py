@@ -165,8 +165,8 @@ class BinaryCipher:
 
 
 def binary_keys(keys: Mapping[bytes, AESGCM]) -> dict[bytes, tuple[AESGCM, HMAC]]:
-    """By the key id of each data key: its AES key, which opens binary records, and its HMAC, without any input yet,
-    which derives the keys of streams.
+    """The keys of each data key, by its key id: its AES key, which opens binary records, and its HMAC, without any
+    input yet, which derives the keys of streams.
     """
     return {
         bytes.fromhex(key_id(data_key)): (aead, HMAC(data_key, digestmod="sha256")) for data_key, aead in keys.items()

@@ -27,7 +27,7 @@ from eonpro_phi.search.words import ends, prefixes, words_and_numbers
 
 
 class Unreadable(Enum):
-    """In place of a text: the record is under another key."""
+    """The place of a text whose record is under another key."""
 
     RECORD = "record"
 

@@ -104,7 +104,7 @@ class Database:
         raise translated
 
     def read(self, table: Table, *, after: str | None, until: str | None, limit: int) -> Rows:
-        """At most `limit` rows by ascending key, after one key and up to another."""
+        """Read at most `limit` rows by ascending key, after one key and up to another."""
         query, arguments = select_batch(table, after=after, until=until, limit=limit)
         rows = self._run(lambda connection: connection.execute(query, arguments).fetchall())
         has_tenants = table.selection.tenant_column is not None

@@ -169,7 +169,7 @@ class ReencryptedColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchProof:
-    """That the rows of a batch were right when this run wrote or checked them, and what they then were.
+    """A record that the rows of a batch were right when this run wrote or checked them, and what they then were.
 
     A row that has not been written since has the same version: xmin, the number of the transaction that wrote it.
     """

@@ -63,8 +63,8 @@ class RecordReencryptor:
         self._mostly_new = False
 
     def of_tenant(self, tenant: str) -> RecordReencryptor:
-        """That of a tenant: its new records are under the tenant's key. Records of the data keys themselves, from
-        before there were tenants, are taken where the run reads them.
+        """The re-encryptor of a tenant: its new records are under the tenant's key. Records of the data keys
+        themselves, from before there were tenants, are taken where the run reads them.
         """
         if (found := self._tenants.get(tenant)) is None:
             *old, new = (tenant_key(key, tenant) for key in self._keys)

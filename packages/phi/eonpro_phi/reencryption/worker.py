@@ -245,7 +245,7 @@ def _digest(keys: Sequence[str], versions: Sequence[str]) -> bytes:
 
 
 def _proof(rows: Rows, counts: RowCounts, records: Records, parts: Sequence[WrittenPart]) -> BatchProof:
-    """That a batch is right: `parts` are its rows that got these records."""
+    """The proof that a batch is right: `parts` are its rows that got these records."""
     columns, written = {}, {key: version for keys, version in parts for key in keys}
     for at, (name, column) in enumerate(counts.columns.items()):
         removed = records[at].count(REMOVED) if records else 0

@@ -114,7 +114,7 @@ def exact_values(keys: Sequence[ExactKey], text: str | None) -> list[str]:
 
 
 def token_groups(keys: Sequence[WordKey], query: str) -> list[list[int]]:
-    """For each word of a query the tokens of which a row has to have one, under any of the keys:
+    """The tokens of each word of a query; a row has to have one of them, under any of the keys:
     `column && group` for each group, joined by AND. None for a query without a letter or digit, which finds nothing.
     """
     (text,) = _require_texts((query,))

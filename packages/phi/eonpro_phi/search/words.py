@@ -70,7 +70,7 @@ def row_terms(texts: Iterable[str | None]) -> set[str]:
 
 
 def query_terms(query: str) -> list[tuple[str, ...]]:
-    """For each word of a query the terms of which a row has to have one; none for a query without a letter or digit.
+    """The terms of each word of a query; a row has to have one of them; none for a query without a letter or digit.
 
     >>> query_terms("jane 2345")
     [('p:jane',), ('p:2345', 'e:2345')]

@@ -52,7 +52,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.GetRequiredPackagesResponse(packages=packages)
 
     def GetRequiredPlugins(self, request: Any, context: Any) -> Any:
-        """The same for older engines."""
+        """The required plug-ins, as older engines ask for them."""
         plugins = [plugin_pb2.PluginDependency(kind="resource", **each) for each in _installed_providers()]
         return language_pb2.GetRequiredPluginsResponse(plugins=plugins)
 

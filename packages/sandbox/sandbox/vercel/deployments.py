@@ -375,7 +375,7 @@ def list_entry(deployment: Deployment, substate: str) -> dict[str, Any]:
 
 
 def to_json(deployment: Deployment, team: Team, substate: str) -> dict[str, Any]:
-    """In the form of a single deployment, with its team, without which the CLI takes it for another team's."""
+    """The answer about a single deployment, with its team, without which the CLI takes it for another team's."""
     document = {
         **_common(deployment, substate),
         "id": deployment.id,

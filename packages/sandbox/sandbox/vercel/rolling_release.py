@@ -161,7 +161,7 @@ class RollingReleases:
         return self._configurations.get(project)
 
     def configure(self, project: str, configuration: Configuration | None) -> None:
-        """For the next release: one that has begun keeps its stages."""
+        """Set the stages of the next release: one that has begun keeps its own."""
         if configuration is None:
             self._configurations.pop(project, None)
         else:

@@ -88,7 +88,7 @@ class Variable:
         return self.overlaps(other) and own == {*other.targets, *other.custom_environments}
 
     def to_json(self, *, decrypted: bool) -> dict[str, Any]:
-        """In the form of the API: without a sensitive value, and with an encrypted one only when `decrypted`."""
+        """The variable as the API answers it: no sensitive value, and an encrypted one only when `decrypted`."""
         if self.type == "sensitive":
             value, decrypted = "", False
         elif self.type == "plain" or decrypted:

@@ -81,7 +81,7 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
         self.fields = fields
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
-        """For migrations: they store the name of the setting, never the key."""
+        """A migration stores the name of the setting, never the key."""
         name, path, args, kwargs = super().deconstruct()
         kwargs |= {"fields": self.fields} if self.fields != SETTING else {}
         declared = {name: getattr(self, name) for name in ("bound", "tenant", "reads", "place")}
@@ -118,7 +118,7 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
 
     @cached_property  # type: ignore[untyped-decorator]
     def cached_col(self) -> EncryptedCol:
-        """The same, for Django's own use."""
+        """The column that Django keeps for its own use: it has the same type."""
         return EncryptedCol(self.model._meta.db_table, self)
 
     def record_of(self, model_instance: Any, add: bool) -> Any:
@@ -167,7 +167,7 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
         return self.plain_column is not None and isinstance(value, str) and not looks_like_a_record(value)
 
     def _converted(self, value: Any) -> Any:
-        """As Django converts it: a date may be written as text."""
+        """The value as Django converts it: a date may be written as text."""
         try:
             return self.to_python(value)
         except (ValidationError, TypeError, ValueError, ArithmeticError):
@@ -245,7 +245,7 @@ class EncryptedJSONField(EncryptedField, models.JSONField):  # type: ignore[misc
     form = JSON
 
     def get_internal_type(self) -> str:
-        """By this name Django's XML knows the values that it has to write as JSON."""
+        """The name that makes Django's XML serializer write the value as JSON."""
         return "JSONField"
 
     def db_type(self, connection: Any) -> Any:

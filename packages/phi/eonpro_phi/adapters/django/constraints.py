@@ -56,7 +56,7 @@ class RecordConstraint(models.BaseConstraint):  # type: ignore[misc]  # Django c
     _check = check
 
     def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
-        """For migrations."""
+        """A migration stores these arguments."""
         path, args, kwargs = super().deconstruct()
         return path, args, {**kwargs, "fields": self.fields}
 

@@ -77,7 +77,7 @@ class Companion(models.Field):  # type: ignore[misc]  # Django comes without typ
         super().__init__(**{**kwargs, "editable": False, "null": True})
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
-        """For migrations: no key."""
+        """A migration stores these arguments, and no key."""
         name, path, _, kwargs = super().deconstruct()
         del kwargs["editable"], kwargs["null"]
         return name, path, [*self.sources], kwargs
@@ -167,7 +167,7 @@ class SearchField(Companion):
             names_of(place)
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
-        """For migrations: no key."""
+        """A migration stores these arguments, and no key."""
         name, path, args, kwargs = super().deconstruct()
         kwargs |= {"clinic": self.clinic} if self.clinic else {}
         kwargs |= {"place": self.place} if self.place else {}
@@ -179,7 +179,7 @@ class SearchField(Companion):
         return names_of(self.place) if self.place else (self.model._meta.db_table, self.column)
 
     def cipher(self) -> SearchCipher:
-        """That of the sources."""
+        """The cipher of the sources."""
         return cast(SearchCipher, self.model._meta.get_field(self.sources[0])._cipher())
 
     def clinic_of(self, instance: Any) -> str:
@@ -207,7 +207,7 @@ class PlainColumn(Companion, models.TextField):  # type: ignore[misc]
         self.sources, self.switched = (source,), switched
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
-        """For migrations."""
+        """A migration stores these arguments."""
         name, path, args, kwargs = super().deconstruct()
         return name, path, args, kwargs | ({"switched": True} if self.switched else {})
 
@@ -251,7 +251,7 @@ class ExactSearchField(SearchField):
         ExactIndex(table="", column="", rule=rule, bits=bits)
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
-        """For migrations."""
+        """A migration stores these arguments."""
         name, path, args, kwargs = super().deconstruct()
         return name, path, args, {**kwargs, "rule": self.rule}
 
@@ -404,7 +404,7 @@ class ExactLookup(CandidateLookup):
 
 
 class InLookup(ExactLookup):
-    """By this name django-filter knows that there are several texts."""
+    """The lookup for several texts; django-filter knows it by its name."""
 
     lookup_name = "in"
 

@@ -63,7 +63,7 @@ class NullComparator(TypeDecorator.Comparator[Any]):
         )
 
     def reverse_operate(self, op: OperatorType, other: Any, **kwargs: Any) -> ColumnElement[Any]:
-        """The same, with the column as the right operand."""
+        """The operation with the column as the right operand."""
         return self.operate(op, other, **kwargs)
 
     def _texts(self, other: Any) -> list[Any] | None:
@@ -182,7 +182,7 @@ class EncryptedType(TypeDecorator[Any]):
 
     @property
     def _name(self) -> str:
-        """For messages."""
+        """The column's name in messages."""
         return self.column[1] if self.column else "The column"
 
     def _binding(self, table: str, column: str) -> Binding:

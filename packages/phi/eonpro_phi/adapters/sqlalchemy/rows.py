@@ -178,7 +178,7 @@ def _normal(column: Any, text: str, dialect: Any) -> str:
 
 
 def _declared_type(column: Any) -> Any:
-    """Of a TypeDecorator that which it decorates."""
+    """The type that a TypeDecorator wraps; any other type as it is."""
     return getattr(column.type, "impl_instance", column.type)
 
 

@@ -173,7 +173,7 @@ class ExactSearch(SearchType):
         return _cipher(column).search_value(self.index(column), texts[0], clinic)
 
     def finds(self, column: Column[Any], wanted: Any, texts: list[str | None]) -> bool:
-        """By the rule."""
+        """Whether a text is found, by the rule of the search."""
         return self.index(column).matches(_text(column, self.source, self.asked(wanted)[0]), texts[0])
 
 
@@ -215,7 +215,7 @@ class WordSearch(SearchType):
         return _cipher(column).search_tokens(self.index(column), texts, clinic)
 
     def finds(self, column: Column[Any], wanted: Any, texts: list[str | None]) -> bool:
-        """By the words."""
+        """Whether a text is found, by its words."""
         return self.index(column).matches(self.asked(wanted)[0], texts)
 
 
@@ -303,8 +303,8 @@ def companions(table: Any, source: str | None = None) -> list[Any]:
 
 
 def _cipher(column: Column[Any]) -> SearchCipher:
-    """That of its sources. Raises InvalidRequestError for a source that is no encrypted text, or date or number of an
-    exact search.
+    """The cipher of its sources. Raises InvalidRequestError for a source that is no encrypted text, or date or number
+    of an exact search.
     """
     table, kind = column.table, cast(SearchType, column.type)
     forms = SEARCHED if isinstance(kind, ExactSearch) else (None,)

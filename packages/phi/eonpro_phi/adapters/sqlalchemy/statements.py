@@ -105,7 +105,7 @@ def check(statement: Any) -> None:
 
 
 def _log_no_rows(connection: Any) -> None:
-    """At DEBUG SQLAlchemy would log each row that it has read, with the texts of encrypted columns."""
+    """Keep rows out of the log: at DEBUG SQLAlchemy logs each row it has read, with encrypted columns as texts."""
     logger = connection.engine.logger
     getattr(logger, "logger", logger).addFilter(_is_no_row)
 
@@ -276,7 +276,7 @@ def _named(statement: Any, clause: Any) -> Iterator[Any]:
 
 
 def _refuse_without_key(columns: list[Any]) -> None:
-    """With a primary key among them every row differs anyway."""
+    """Refuse a DISTINCT without a primary key: with one, every row differs anyway."""
     if not any(getattr(column, "primary_key", False) for column in columns):
         _refuse(columns, GROUPING)
 

@@ -152,8 +152,8 @@ class _Opener:
         self._key: str | None = None
 
     def of_row(self, tenant: Value, key: Value) -> _Opener:
-        """The same for the row with this key, with the keys of its tenant, which count as the data keys that they are
-        derived from.
+        """The contents of the row with this key, with the keys of its tenant, which count as the data keys that
+        they are derived from.
         """
         opener = _Opener({})
         opener._ciphers = self._ciphers
@@ -174,7 +174,7 @@ class _Opener:
         return None
 
     def whole(self, column: ScannedColumn, record: str | bytes, where: Binding) -> tuple[str, str | bytes] | None:
-        """The same for a value that is a record, or a stream; its form is counted. Without a content where it opens
+        """The content of a value that is a record, or a stream; its form is counted. Without a content where it opens
         nowhere in this row, or where only its beginning was read: then its key id says whose it is.
         """
         is_bound = may_be_bound(record)

@@ -252,7 +252,7 @@ def replace_key_arns_by_ids(call: Call, caller: Principal | None) -> dict[str, A
 
 
 def set_new_key_defaults(call: Call, caller: Principal | None) -> dict[str, Any]:
-    """By default AWS creates a single-Region key, a symmetric one for ENCRYPT_DECRYPT, and returns both.
+    """AWS creates a single-Region key by default, a symmetric one for ENCRYPT_DECRYPT, and returns both.
 
     Moto returns neither. https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html
     """

@@ -202,7 +202,7 @@ class ReplicaKey(Key):
         return current
 
     def spelled(self, document: str) -> str:
-        """As it was given."""
+        """The document as it was given."""
         return document
 
 

@@ -103,7 +103,7 @@ class RolePolicy(base.ResourceType):
         region.iam.delete_role_policy(RoleName=role, PolicyName=name)
 
     def spelled(self, document: str) -> str:
-        """With its version first."""
+        """The document with its version first."""
         return with_version_first(normal_form(document))
 
 
