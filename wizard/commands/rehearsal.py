@@ -25,7 +25,8 @@ from wizard.core.models.access import KeyUse
 from wizard.core.models.inputs import CALLER, CREATE, Mark
 from wizard.core.models.stack import REHEARSAL
 from wizard.core.next_command import eonpro
-from wizard.setup import confirmation, steps, workflow
+from wizard.inputs.interview import Interviewer
+from wizard.setup import confirmation, workflow
 
 if TYPE_CHECKING:
     from wizard.terminal.terminal import Terminal
@@ -88,7 +89,7 @@ def run(request: Request, clients: Clients) -> tuple[int, RehearsalDocument]:
         raise errors.UsageError(
             f"nothing was changed: the stack {REHEARSAL} exists, and no rehearsal made it", eonpro("status", "--all")
         )
-    interview = steps.interviewer(_step(request, clients), clients).run()
+    interview = Interviewer(_step(request, clients), clients).run()
     account, region = errors.known(interview.identity).account_id, str(interview.values["region"])
     bucket = _bucket(account, region, str(interview.values["application"]))
     ui.section("Rehearsal", f"account {account}, {region}")

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from components import installation
 from wizard.core import files, safe_text
-from wizard.core.clients import Answer, Draft, Source
+from wizard.core.clients import Answer, Clients, Draft, Request, Source
 from wizard.core.errors import UsageError
 from wizard.core.next_command import eonpro
 from wizard.inputs.registry import INPUTS, by_key
@@ -234,6 +234,15 @@ def progress_from_answers(answers: Mapping[str, Answer], *, stage: str, at: date
         },
         asked=tuple(key for key in asked if not by_key[key].secret),
     )
+
+
+def save_draft(
+    request: Request, clients: Clients, stage: str, answers: Mapping[str, Answer], *, asked: tuple[str, ...] = ()
+) -> None:
+    """Save the answers as the draft of the run's stack, where the run keeps drafts."""
+    if clients.drafts is not None:
+        draft = progress_from_answers(answers, stage=stage, at=clients.now(), asked=asked)
+        clients.drafts.save(request.stack, draft)
 
 
 def draft_text(draft: Draft) -> str:

@@ -1,6 +1,6 @@
 """The detected values, recommended values and choices of a question.
 
-Reads AWS and Vercel through their clients. A list that cannot be read is no error: the value can be typed.
+Reads AWS through its client. A list that cannot be read is no error: the value can be typed.
 """
 
 from __future__ import annotations
@@ -10,26 +10,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.clients import Answer, Source
-from wizard.core.errors import PermissionDenied, SetupError, Unsupported
-from wizard.core.models.account import Identity, Principal, ProfileFact, ProfileKind, TrailFact
-from wizard.core.models.delivery import Linked, VercelProject
-from wizard.core.models.inputs import CREATE, Choice, Input, InputType, Question
+from wizard.core.errors import PermissionDenied, Unsupported
+from wizard.core.models.account import Identity, Principal, ProfileFact, ProfileKind
+from wizard.core.models.inputs import CREATE, NONE, Choice, Input, InputType, Question
 from wizard.core.models.trail import gaps
 from wizard.core.next_command import Text, eonpro
-from wizard.inputs.registry import INPUTS, by_key
+from wizard.inputs.registry import by_key
 from wizard.targets.port import all_targets
 
 if TYPE_CHECKING:
     from wizard.aws.client import AwsClient
-    from wizard.vercel.client import VercelClient
 
 SEVERAL = Choice(value="several", title="Several Regions", note="a multi-Region key; cannot be changed later")
 """Among the Regions, where it is open whether the key is a multi-Region key."""
 
 PRIMARY = "Which Region is the primary?"
 """Follows `SEVERAL`: of a multi-Region key one Region has the primary key, the others have replicas of it."""
-
-RECOMMENDED = {entry.key: entry.recommended for entry in INPUTS if entry.recommended}
 
 
 def detected(value: Any, where: str) -> Answer:
@@ -52,47 +48,6 @@ def of_account(aws: AwsClient, identity: Identity) -> dict[str, Answer]:
     return answers
 
 
-def of_trails(trails: tuple[TrailFact, ...]) -> dict[str, Answer]:
-    """A new trail, where the account has none to choose: AWS bills every further copy of an account's events."""
-    if any(trail.multi_region for trail in trails):
-        return {}
-    return {"trail": detected(CREATE, "no other trail")}
-
-
-def recommended(answers: Mapping[str, Answer]) -> dict[str, Answer]:
-    """The recommended answers of the inputs without an answer."""
-    return {
-        key: Answer(value=value, source=Source.DEFAULT, where="recommended")
-        for key, value in RECOMMENDED.items()
-        if key not in answers
-    }
-
-
-def linked_project(vercel: VercelClient | None, linked: Linked | None) -> VercelProject | None:
-    """The project that the folder is linked to; None without a link or a token, and where Vercel does not answer."""
-    if vercel is None or linked is None or linked.team_id is None:
-        return None
-    try:
-        return vercel.find_project(linked.team_id, linked.project_id)
-    except SetupError:
-        return None
-
-
-def list_projects(vercel: VercelClient | None) -> tuple[VercelProject, ...]:
-    """The projects of teams that the token can access: a trust between AWS and Vercel names the team."""
-    if vercel is None:
-        return ()
-    try:
-        return tuple(project for project in vercel.list_projects() if project.team_slug)
-    except SetupError:
-        return ()
-
-
-def of_project(project: VercelProject, where: str) -> dict[str, Answer]:
-    """A project's team and name, as answers."""
-    return {"vercel_team": detected(project.team_slug, where), "vercel_project": detected(project.name, where)}
-
-
 def listed(call: Any) -> tuple[Any, ...]:
     """The list that the call returns; empty where the caller is not allowed to list it."""
     try:
@@ -104,16 +59,16 @@ def listed(call: Any) -> tuple[Any, ...]:
 Offer = tuple[tuple[Choice, ...], str | tuple[str, ...] | None]
 """Choices and the default among them."""
 
-ANOTHER_PROJECT = "another"
-
 
 def choices_for(key: str, aws: AwsClient, values: Mapping[str, Any]) -> Offer:
     """The choices and the default of the question of that key; empty where nothing is known."""
     if key == "region":
         return _regions(aws), aws.region if aws.region_source else None
     if key == "trail":
-        return _trails(aws), CREATE
-    if recommendation := RECOMMENDED.get(key):
+        return trails(aws), CREATE
+    if key == "alert_emails":
+        return (), NONE
+    if recommendation := by_key[key].recommended:
         return (), recommendation
     if key == "replica_regions":
         key_region = values.get("region")
@@ -128,16 +83,20 @@ def choices_for(key: str, aws: AwsClient, values: Mapping[str, Any]) -> Offer:
 
 def accounts(aws: AwsClient, identity: Identity) -> tuple[Choice, ...]:
     """The account of the credentials first, then the other profiles."""
-    alias = f" ({identity.account_alias})" if identity.account_alias else ""
     note = f"{_title(identity.principal_arn)}, by {identity.source}"
     return (
-        Choice(value=identity.account_id, title=f"{identity.account_id}{alias}", note=note),
+        Choice(value=identity.account_id, title=account_title(identity), note=note),
         *(
             Choice(value=profile.name, title=f"The account of the profile {profile.name}", note=_kind(profile))
             for profile in aws.profiles()
             if profile.name != aws.profile
         ),
     )
+
+
+def account_title(identity: Identity) -> str:
+    """The account's ID, with its alias."""
+    return f"{identity.account_id} ({identity.account_alias})" if identity.account_alias else identity.account_id
 
 
 def profiles(aws: AwsClient) -> tuple[Choice, ...]:
@@ -164,16 +123,6 @@ def principals(aws: AwsClient, caller: str) -> tuple[Choice, ...]:
     )
 
 
-def projects(known: Sequence[VercelProject]) -> dict[str, Any]:
-    """The fields of one question for team and project."""
-    choices = [
-        Choice(value=(name := f"{project.team_slug}/{project.name}"), title=name, note=project.framework or "")
-        for project in known
-    ]
-    choices.append(Choice(value=ANOTHER_PROJECT, title="Another (type its names)"))
-    return {"choices": tuple(choices), "parse": str, "check": lambda _: None, "free_text": False}
-
-
 def which_to_change(inputs: Sequence[Input], answers: Mapping[str, Answer]) -> Question:
     """The question which answer to change, each with its value."""
     width = max(len(entry.key) for entry in inputs)
@@ -192,13 +141,18 @@ def which_to_change(inputs: Sequence[Input], answers: Mapping[str, Answer]) -> Q
 
 def text(answer: Answer | None) -> str:
     """An answer as text; never a secret."""
-    if answer is None or answer.value in (None, ()):
-        return "none"
-    if answer.secret:
+    if answer is not None and answer.secret:
         return "(hidden)"
-    if isinstance(answer.value, bool):
-        return "yes" if answer.value else "no"
-    return ", ".join(answer.value) if isinstance(answer.value, tuple) else str(answer.value)
+    return in_words(answer.value if answer is not None else None)
+
+
+def in_words(value: Any) -> str:
+    """A value as a person types it."""
+    if value in (None, ()):
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def source(answer: Answer | None) -> str:
@@ -229,7 +183,8 @@ def _regions(aws: AwsClient) -> tuple[Choice, ...]:
     )
 
 
-def _trails(aws: AwsClient) -> tuple[Choice, ...]:
+def trails(aws: AwsClient) -> tuple[Choice, ...]:
+    """The account's trails of all Regions, each with its gaps."""
     return tuple(
         Choice(
             value=trail.arn,

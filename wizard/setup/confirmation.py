@@ -15,6 +15,7 @@ from wizard.core.errors import Cancelled, PreflightFailed, ResourceError, StaleP
 from wizard.core.models.inputs import Choice, InputType, Mark, Question
 from wizard.core.next_command import eonpro
 from wizard.inputs.application_readers import ApplicationCode
+from wizard.inputs.interview import Interviewer
 from wizard.setup import plan, saved_plan, steps
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.steps import PreparedRun
@@ -47,7 +48,7 @@ def confirmed(request: Request, clients: Clients, *, confirmed: bool = True) -> 
     Raises PreflightFailed, Cancelled, StalePlan if a saved plan no longer fits, ResourceError if an import would delete
     or replace something.
     """
-    interviewer = steps.interviewer(request, clients)
+    interviewer = Interviewer(request, clients)
     interview = interviewer.run()
     import_request: ImportRequest | None = None
     while True:

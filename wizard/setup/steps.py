@@ -22,7 +22,7 @@ from wizard.core.retry import Threads, give_way
 from wizard.core.state_backend import in_words
 from wizard.inputs import answers_file
 from wizard.inputs.application_readers import ApplicationCode
-from wizard.inputs.interview import Interview, Interviewer
+from wizard.inputs.interview import Interview
 from wizard.inputs.registry import STEPS, by_key, heading
 from wizard.setup import foreign_variables, plan
 from wizard.setup.findings_page import show_findings
@@ -73,35 +73,6 @@ class PreparedRun:
             and of_key.names.variable not in self.findings.beside
             and not code.reads(names[of_key.names.variable])
         )
-
-
-def save_draft(
-    request: Request, clients: Clients, stage: str, answers: Mapping[str, Answer], asked: tuple[str, ...] = ()
-) -> None:
-    if clients.drafts is not None:
-        draft = answers_file.progress_from_answers(answers, stage=stage, at=clients.now(), asked=asked)
-        clients.drafts.save(request.stack, draft)
-
-
-def interviewer(request: Request, clients: Clients, *, unasked: tuple[str, ...] = ()) -> Interviewer:
-    """The interview of this run; it saves a draft after each answer. `unasked`: the inputs that it does without."""
-    return Interviewer(
-        stack=request.stack,
-        answers=request.answers,
-        ui=clients.ui,
-        connect=clients.connect,
-        vercel=clients.vercel,
-        linked=clients.linked,
-        sign_in=clients.sign_in,
-        sign_in_problem=clients.sign_in_problem,
-        sign_in_to_vercel=clients.sign_in_to_vercel,
-        detected=clients.detected,
-        has_state_location=clients.has_state_location,
-        is_first=request.saved is None and not request.yes,
-        asked=request.asked,
-        unasked=unasked,
-        save_progress=partial(save_draft, request, clients, answers_file.ANSWERING),
-    )
 
 
 def open_engine(request: Request, clients: Clients, interview: Interview) -> tuple[Engine, StateLocation]:
@@ -311,7 +282,7 @@ def _previewed(request: Request, clients: Clients, ready: PreparedRun, *, to_app
     engine.prepare(stack, ready.settings)
     if clients.ui.interactive:
         # After a cancellation the next run asks only for the confirmation.
-        save_draft(request, clients, answers_file.REVIEWED, ready.answers)
+        answers_file.save_draft(request, clients, answers_file.REVIEWED, ready.answers)
     if is_recovered:
         engine.recover(stack, findings.orphaned_creations, findings.unrecorded)
     # With the settings of the last update one preview tells whether settings, state and account agree.

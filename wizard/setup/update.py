@@ -13,7 +13,7 @@ from wizard.core.models.inputs import Mark, StepState
 from wizard.core.models.stack import Progress
 from wizard.inputs import answers_file
 from wizard.setup import plan
-from wizard.setup.steps import PreparedRun, save_draft
+from wizard.setup.steps import PreparedRun
 
 
 def _claim_environment(ready: PreparedRun) -> None:
@@ -35,7 +35,7 @@ def update(request: Request, clients: Clients, ready: PreparedRun, planned: plan
     _claim_environment(ready)
     ready.engine.write_settings(request.stack)
     # The stack's configuration holds the answers now; in the draft they would override later changes of it.
-    save_draft(request, clients, answers_file.PLANNED, ready.answers)
+    answers_file.save_draft(request, clients, answers_file.PLANNED, ready.answers)
     outputs = ready.findings.state.outputs
     if not planned.changes and outputs is not None:
         clients.ui.line("no resource has to be changed", mark=Mark.OK)

@@ -24,6 +24,7 @@ from wizard.core.models.rotation import LastBackup
 from wizard.core.next_command import Command, Text, eonpro, plain_name, shell
 from wizard.core.target_context import TargetContext
 from wizard.inputs.answers import are_written
+from wizard.inputs.interview import Interviewer
 from wizard.inputs.registry import BACKUP_TO
 from wizard.setup import confirmation, deliver_and_verify, plan, report, saved_plan, steps, update
 from wizard.setup.preflight import account, services
@@ -218,7 +219,7 @@ def find_deployed(
     settings = settings_of(request, clients)
     # Without a terminal the command itself says that it needs the token, and what for.
     unasked = ("vercel_token",) if is_removal or not clients.ui.interactive else ()
-    interview = steps.interviewer(request, clients, unasked=unasked).run()
+    interview = Interviewer(request, clients, unasked=unasked).run()
     engine, location = steps.open_engine(request, clients, interview)
     clients.ui.working("asking Pulumi for the stack")
     pulumi = services.check_pulumi(engine, request.stack, location.problems)

@@ -15,11 +15,14 @@ from tests.wizard.fakes.clients import (
     TOKEN,
     TRAIL,
     FakeAwsClient,
+    FakeEngine,
+    FakeSavedProgress,
     FakeUserInterface,
     FakeVercelClient,
+    clients_of,
     trail_fact,
 )
-from wizard.core.clients import Answer, Source
+from wizard.core.clients import Answer, Request, Source
 from wizard.core.errors import CredentialsError, MissingAnswers, PermissionDenied, SetupError, SignInNeeded
 from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import Back, Mark
@@ -58,7 +61,7 @@ class Session:
         self.vercel = FakeVercelClient()
         self.found: tuple[str, ...] = ()
         self.signed_in: list[str] = []
-        self.kept: list[tuple[str, ...]] = []
+        self.drafts = FakeSavedProgress()
         self.vercel_login: Any = None
         self.sign_in_problem: SetupError | None = None
 
@@ -89,9 +92,9 @@ class Session:
             key: Answer(value=value, source=source, where=key, secret=key == "vercel_token")
             for key, value in given.items()
         }
-        self.interviewer = Interviewer(
-            stack=stack,
-            answers=answers,
+        clients = clients_of(
+            self.aws,
+            FakeEngine(aws=self.aws),
             ui=self.ui,
             connect=self.connect,
             vercel=self.host,
@@ -100,9 +103,9 @@ class Session:
             sign_in_problem=lambda profile: self.sign_in_problem,
             sign_in_to_vercel=self.vercel_login,
             detected=self.found,
-            is_first=is_first,
-            save_progress=lambda _, asked: self.kept.append(asked),
+            drafts=self.drafts,
         )
+        self.interviewer = Interviewer(Request(stack=stack, answers=answers, yes=not is_first), clients)
         return self.interviewer.run()
 
 
@@ -454,7 +457,8 @@ def test_a_sign_in_that_is_declined_leads_back_to_the_profiles(session) -> None:
     interview = session.run(GIVEN)
     assert session.ui.keys == ["profile", "profile"]
     assert interview.values["profile"] == "private"
-    assert ("profile",) in session.kept and () in session.kept, "a run that is left there goes on with the profile"
+    kept = [draft.asked for draft in session.drafts.saved]
+    assert ("profile",) in kept and () in kept, "a run that is left there goes on with the profile"
     assert session.signed_in == []
 
 
