@@ -400,7 +400,8 @@ def _target_check(target: Target, facts: StackFacts, notices: Sequence[Notice]) 
         release = facts.release_under_way(target)
         if isinstance(release, SetupError):
             return replace(check, status=HealthStatus.UNKNOWN, detail=release.message, brief=release.message)
-        has = f"has the {_COUNTS[len(facts.settings.variables)]} variables"
+        count = len(facts.settings.variables)
+        has = f"has the {_COUNTS.get(count, count)} variables"
         words = _words([has], [release] if release else [])
         check = replace(check, detail=words, brief=words)
     return check

@@ -64,6 +64,7 @@ from wizard.terminal.screen import Screen
 
 DENIED = PermissionDenied("not allowed to look", "ask for it")
 BOTH = {"deploy_targets": ("vercel", "ecs")}
+CHECKED = {"key_check_value": True}
 UPDATED = "2026-11-24T20:49:03.824Z"
 
 
@@ -173,6 +174,14 @@ def test_it_asks_nobody_changes_nothing_and_lists_the_stacks_once(world: World) 
     assert set(world.vercel.log) <= {"vercel.find_project", "vercel.see_variables", "vercel.check"}
     assert world.asked == [world.aws.environment()]
     assert world.ui.asked == []
+
+
+@pytest.mark.parametrize(
+    ("options", "count"), [({}, "three"), (CHECKED, "four"), (CHECKED | {"keys_for_reading": True}, "5")]
+)
+def test_the_variables_of_every_option_are_counted(options: dict[str, bool], count: str) -> None:
+    briefs = {check.what: check.brief for check in World(settings(**BOTH, **options)).one().checks}
+    assert briefs["vercel"] == briefs["ecs"] == f"has the {count} variables"
 
 
 def test_a_rolling_release_under_way_is_said_and_is_no_fault(world: World) -> None:
