@@ -6,30 +6,14 @@ Reads through the facts, changes nothing and asks no questions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from components.settings import Settings, Target
-from wizard.account import codes
+from components.settings import Settings
 from wizard.account.facts import StackFacts
-from wizard.account.judgements import (
-    KEY_RIGHTS_CHECKS,
-    RIGHTS_CHECKS,
-    companion_variables,
-    key,
-    key_policy,
-    permission_limits,
-    policies,
-    principal,
-    runtime,
-    stored_data_key,
-    trail,
-    variables,
-)
-from wizard.account.notices import Judgement, Notice, State
-from wizard.account.views import judge
+from wizard.commands.status import rows
 from wizard.commands.status.output import document, show
 from wizard.core.clients import Clients, ListStacks, Request
 from wizard.core.errors import SetupError, StackNotFound, Unsupported
@@ -37,68 +21,15 @@ from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StackState, StoredDataKey
 from wizard.core.models.inputs import S3
 from wizard.core.models.rotation import LastBackup
-from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
+from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus
 from wizard.core.next_command import Result, eonpro, plain_name
 from wizard.core.retry import Threads
-from wizard.core.safe_text import first_of
 from wizard.core.state_backend import url_of
 from wizard.inputs.registry import by_key
 
 if TYPE_CHECKING:
     from wizard.aws.client import AwsClient
     from wizard.vercel.client import VercelClient
-
-ROWS: Mapping[str, tuple[Judgement, ...]] = {
-    "key": (key.check_keys, key.check_alias),
-    "rotation": (key.check_rotation, trail.check_logs_key_rotation),
-    "access": (key_policy.check_key_policies, policies.check_application_grants, *KEY_RIGHTS_CHECKS),
-    "trail": (trail.check_trail, trail.check_logs_key),
-    "stored data key": (stored_data_key.check_stored_data_key,),
-}
-"""The judgements of each row; the deploy targets follow."""
-
-
-def _state_is_read(facts: StackFacts) -> Iterator[Notice]:
-    """Who the application is, and its policy, are in the state: without it the others have nothing to judge."""
-    if isinstance(facts.state, SetupError):
-        yield Notice.unread("the state of the stack", facts.state)
-
-
-IN_FULL: Mapping[str, tuple[Judgement, ...]] = {
-    **ROWS,
-    "access": (*ROWS["access"], *(check for check in RIGHTS_CHECKS if check not in KEY_RIGHTS_CHECKS)),
-    "application": (
-        _state_is_read,
-        *principal.ACCESS_CHECKS,
-        *permission_limits.ACCESS_CHECKS,
-        *policies.ACCESS_CHECKS,
-    ),
-    "deployment": (_state_is_read, *runtime.ACCESS_CHECKS, runtime.check_deployments),
-}
-"""Those of one stack alone: of many, the principals of each account would be evaluated for each key."""
-
-_IN_WORDS: Mapping[str, str] = {
-    "key": "enabled, and its alias points to it",
-    "rotation": "as often as the settings say",
-    "access": "policies as in the settings",
-    "trail": "it logs, in all Regions, signed",
-    "stored data key": "it is the stack's own",
-    "application": "it may use the key, and only its platform can become it",
-    "deployment": "what runs has the variables",
-}
-"""What is said of a row in order; `doctor --all` has the sentence of each check."""
-
-
-_TARGET_CHECKS: tuple[Judgement, ...] = (
-    variables.check_vercel_access,
-    variables.check_target_variables,
-    variables.check_store_access,
-    variables.check_data_key_on_vercel,
-    companion_variables.check_parameters,
-    companion_variables.check_companion_variables,
-    key.check_delivered_key_id,
-)
-"""The judgements of a target's variables."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +57,7 @@ def run(request: Request, clients: Clients, *, all_stacks: bool) -> Result:
     # `s3` means the account's own bucket, whose name is not known yet: then the Pulumi CLI's backend is used.
     place = str(values.get("backend") or "")
     backend_url = {"PULUMI_BACKEND_URL": url_of(place, account="", region="")} if place not in ("", S3) else {}
-    rows = read(
+    stacks = read(
         clients,
         {stack: settings for stack, settings in saved.items() if isinstance(settings, Settings)},
         all_stacks=all_stacks,
@@ -138,9 +69,9 @@ def run(request: Request, clients: Clients, *, all_stacks: bool) -> Result:
         vercel_token=values.get("vercel_token"),
         backend=backend_url,
     )
-    show(clients.ui, rows, all_stacks=all_stacks)
-    result = document(rows)
-    unasked = max((row.exit_code for row in rows), default=0)
+    show(clients.ui, stacks, all_stacks=all_stacks)
+    result = document(stacks)
+    unasked = max((each.exit_code for each in stacks), default=0)
     return unasked or int(not result["ok"]), result
 
 
@@ -212,7 +143,7 @@ def _asked(
         caller = _identified(caller)
         listed_stacks = listing.submit(_listed, list_stacks, caller)
         accounts = {
-            each: pool.submit(_read_account, here[each], caller, stack_facts, IN_FULL if in_full else ROWS)
+            each: pool.submit(_read_account, here[each], caller, stack_facts, in_full=in_full)
             for each, stack_facts in facts.items()
         }
     return accounts, *listed_stacks.result()
@@ -297,27 +228,14 @@ def _state(facts: StackFacts) -> StackState:
     return facts.engine.state(facts.stack)
 
 
-def _read_account(
-    settings: Settings, caller: _Caller, facts: StackFacts | None, rows: Mapping[str, tuple[Judgement, ...]]
-) -> StackStatus:
+def _read_account(settings: Settings, caller: _Caller, facts: StackFacts | None, *, in_full: bool) -> StackStatus:
     status = _unread("", settings)
     if facts is None or caller.account is None:
         return replace(status, why=caller.why, exit_code=caller.exit_code, hint=caller.hint)
     if caller.account != settings.account_id:
         why = f"your credentials belong to the account {caller.account}"
         return replace(status, status=HealthStatus.ELSEWHERE, why=why)
-    targets = [(target, facts.for_target(target)) for target in settings.deploy_targets]
-    asked = [(what, check) for what, row in rows.items() for check in _every(row, facts)]
-    asked += [(target, check) for target, of_target in targets for check in _every(_TARGET_CHECKS, of_target)]
-    answers = judge(facts, [*(check for _, check in asked), _backup])
-    notices: dict[str, list[Notice]] = {what: [] for what, _ in asked}
-    for (what, _), answer in zip(asked, answers, strict=False):
-        notices[what] += answer
-    checks = (
-        *(_check(what, notices[what]) for what in rows),
-        *(_target_check(target, of_target, notices[target]) for target, of_target in targets),
-    )
-    stored, backup = facts.stored_data_key, facts.last_backup
+    checks, stored, backup = rows.checks_of(facts, in_full=in_full), facts.stored_data_key, facts.last_backup
     worst = [
         kind for kind in (HealthStatus.WRONG, HealthStatus.UNKNOWN) if any(check.status is kind for check in checks)
     ]
@@ -328,80 +246,3 @@ def _read_account(
         checks=checks,
         status=worst[0] if worst else HealthStatus.GOOD,
     )
-
-
-def _backup(facts: StackFacts) -> Iterator[Notice]:
-    """Reads the last backup beside the judgements: it is shown, and not judged."""
-    facts.read("last_backup")
-    return iter(())
-
-
-def _every(checks: Iterable[Judgement], facts: StackFacts) -> Iterator[Judgement]:
-    """The judgements of a row, of these facts; of what is stored beside the data key too."""
-    for check in checks:
-        for each in (facts, *(facts.beside if check in _OF_EACH_KEY else ())):
-            yield lambda _, check=check, each=each: check(each)  # type: ignore[misc]
-
-
-_OF_EACH_KEY = (
-    stored_data_key.check_stored_data_key,
-    variables.check_data_key_on_vercel,
-    companion_variables.check_parameters,
-)
-
-
-def _check(what: str, notices: Sequence[Notice]) -> StatusCheck:
-    """The row of these notices: the worst of them, and in words all that are as bad, and what a person decided."""
-    wrong = [notice for notice in notices if notice.state is State.WRONG and not codes.is_unread(notice.code)]
-    unknown = [notice for notice in notices if notice.state is State.UNKNOWN or codes.is_unread(notice.code)]
-    decided = [notice.what for notice in notices if notice.state is State.PERSON]
-    if wrong:
-        words, status = [each.what for each in wrong], HealthStatus.WRONG
-    elif unknown or not notices:
-        words, status = [*map(_unknown, unknown)] or ["it depends on a row above"], HealthStatus.UNKNOWN
-    else:
-        words, status = [notice.what for notice in notices if notice.state is State.GOOD], HealthStatus.GOOD
-    return StatusCheck(
-        what=what,
-        status=status,
-        detail=_words(words, decided),
-        brief=_in_words(what, [notice for notice in notices if notice.state is State.PERSON])
-        if status is HealthStatus.GOOD and (words or what in _IN_WORDS)
-        else first_of([*dict.fromkeys(words or decided)], 1),
-    )
-
-
-def _in_words(what: str, decided: Sequence[Notice]) -> str:
-    """A row in order in a few words, with how much of it a person decides, and of how much nothing is known."""
-    decisions, unasked = ({each.what for each in decided if bool(each.code) is has_code} for has_code in (True, False))
-    return _words(
-        [_IN_WORDS.get(what, "")],
-        [f"{len(decisions)} for a person to decide: see doctor"] if decisions else (),
-        [f"{len(unasked)} not looked at"] if unasked else (),
-    )
-
-
-def _words(*parts: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(word for part in parts for word in part))
-
-
-def _unknown(notice: Notice) -> str:
-    denied = "access denied: " if notice.is_denied else ""
-    return denied + (f"{notice.what}: {notice.why}" if notice.state is State.UNKNOWN else notice.what)
-
-
-_COUNTS = {3: "three", 4: "four"}
-
-
-def _target_check(target: Target, facts: StackFacts, notices: Sequence[Notice]) -> StatusCheck:
-    """The row of a deploy target; a rolling release under way is said, and is no fault."""
-    check = _check(target, notices)
-    if check.status is HealthStatus.GOOD:
-        release = facts.release_under_way(target)
-        if isinstance(release, SetupError):
-            return replace(check, status=HealthStatus.UNKNOWN, detail=release.message, brief=release.message)
-        count = len(facts.settings.variables)
-        has = f"has the {_COUNTS.get(count, count)} variables"
-        words = _words([has], [release] if release else [])
-        check = replace(check, detail=words, brief=words)
-    return check

@@ -22,7 +22,7 @@ from wizard.account.judgements import ALL_CHECKS, KEY_RIGHTS_CHECKS, REPORT_CHEC
 from wizard.account.judgements.strangers import check_strangers, check_strangers_of_key, check_strangers_of_logs
 from wizard.account.notices import State
 from wizard.account.strangers import strangers_in
-from wizard.commands.status.command import ROWS
+from wizard.commands.status.rows import ROWS
 
 ID = "999988887777"
 
