@@ -28,8 +28,8 @@ from tests.onboarding.loaded import loaded_python
 from tests.recordings.stacks import given
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Identity
-from wizard.core.models.delivery import StackState
 from wizard.core.models.inputs import Input, InputType
+from wizard.core.models.stack import StackState
 from wizard.inputs import answers
 from wizard.inputs.registry import INPUTS
 from wizard.setup.preflight.services import forbidden_changes

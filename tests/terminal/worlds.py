@@ -29,9 +29,9 @@ from tests.wizard.setup.test_plan import FRESH, child
 from wizard.core.clients import Answer, Source
 from wizard.core.errors import ResourceError, SetupError, SignInNeeded
 from wizard.core.models.account import Identity, ProfileFact, ProfileKind, RegionFact
-from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import StepState
 from wizard.core.models.stack import OnProgress, Progress
+from wizard.core.models.vercel import VercelProject
 from wizard.pulumi_engine import config
 
 

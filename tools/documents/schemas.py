@@ -33,7 +33,8 @@ from wizard.commands.rotate import result as rotate
 from wizard.commands.status import output as status
 from wizard.core import json_documents as core
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.models.delivery import DeliveryState, VerificationState
+from wizard.core.models.delivery import DeliveryState
+from wizard.core.models.verification import VerificationState
 from wizard.setup import document as setup
 
 DOCUMENTS: dict[str, type] = {

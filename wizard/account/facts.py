@@ -27,11 +27,12 @@ from wizard.core.clients import Clients
 from wizard.core.errors import SetupError, Unsupported, attempted, known, known_or
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse, Simulation, VariableEntry, documents_of
 from wizard.core.models.account import Identity, KeyFact, Retention, TrailFact
-from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.deployment import Instances
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, RestoreDrill
 from wizard.core.models.s3_documents import DocumentBucket, ObjectSample
-from wizard.core.models.stack import Drift
+from wizard.core.models.stack import Drift, StackState
+from wizard.core.models.vercel import VercelProject
 from wizard.core.next_command import plain_name, shell
 from wizard.core.retry import Once, together
 from wizard.core.target_context import TargetContext

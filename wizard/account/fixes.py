@@ -12,8 +12,8 @@ from components.settings import PROJECT, ImportGroup, SecretStore
 from wizard.account.facts import StackFacts
 from wizard.core import next_command
 from wizard.core.data_key import input_variable
-from wizard.core.models.delivery import StackState
 from wizard.core.models.rotation import S3, LastBackup, file_name_of
+from wizard.core.models.stack import StackState
 from wizard.core.next_command import NO_COMMAND, Command, chain, quote, shell
 from wizard.core.safe_text import quoted
 from wizard.data_key.guard import key_option

@@ -15,8 +15,7 @@ from components.settings import SecretStore, Settings
 from components.settings.arn import Arn, resource_name
 from wizard.core.errors import Problem, ResourceError, SetupError, attempted
 from wizard.core.models.account import Existing, KeyFact
-from wizard.core.models.delivery import StackState
-from wizard.core.models.stack import Step
+from wizard.core.models.stack import StackState, Step
 from wizard.core.next_command import Text, chain, eonpro, plain_name, shell
 from wizard.core.safe_text import quoted
 from wizard.core.state_backend import CLOUD_URL

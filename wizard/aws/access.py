@@ -19,7 +19,7 @@ from wizard.aws.auth.session import Session, SessionClient, utc
 from wizard.core import safe_text
 from wizard.core.errors import Unsupported
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse, SignIn
-from wizard.core.models.delivery import VERIFICATION_NAME
+from wizard.core.models.verification import VERIFICATION_NAME
 from wizard.core.next_command import shell
 
 MAX_PAGES = 60

@@ -22,7 +22,7 @@ from wizard.aws.auth.session import Session, SessionClient
 from wizard.core import files
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Principal
-from wizard.core.models.delivery import VERIFICATION_NAME, AppCredentials, CredentialsSearch
+from wizard.core.models.verification import VERIFICATION_NAME, AppCredentials, CredentialsSearch
 
 SESSION_SECONDS = 900
 """The shortest session that STS allows."""

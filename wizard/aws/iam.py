@@ -16,7 +16,7 @@ from wizard.aws.auth.http import skew_of
 from wizard.aws.auth.session import Session, SessionClient, or_none, utc
 from wizard.core import errors, retry
 from wizard.core.models.account import Identity, Principal, RegionFact
-from wizard.core.models.delivery import AccessKey, AccessKeyFact
+from wizard.core.models.verification import AccessKey, AccessKeyFact
 from wizard.core.next_command import Text, shell
 from wizard.core.retry import Reason
 

@@ -17,7 +17,7 @@ from wizard.aws.auth.session import Session, SessionClient
 from wizard.aws.existing_resources import is_untagged_by_a_crash, tags
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import KeyFact, UnrecordedResource
-from wizard.core.models.delivery import StackState
+from wizard.core.models.stack import StackState
 
 KEY, REPLICA, ALIAS = "aws:kms/key:Key", "aws:kms/replicaKey:ReplicaKey", "aws:kms/alias:Alias"
 

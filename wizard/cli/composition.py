@@ -22,9 +22,9 @@ from wizard.commands.backup.command import after_setup
 from wizard.core import retry
 from wizard.core.clients import Answer, Clients
 from wizard.core.errors import SetupError
-from wizard.core.models.delivery import Linked
 from wizard.core.models.inputs import InputType, Question
 from wizard.core.models.rotation import LastBackup
+from wizard.core.models.vercel import Linked
 from wizard.core.next_command import RunOptions, eonpro
 from wizard.core.target_context import TargetContext
 from wizard.data_key.verification import DecryptVerifier, Wrapper

@@ -21,8 +21,9 @@ from wizard.core.errors import (
     attempted,
     known,
 )
-from wizard.core.models.delivery import StackState, StoredDataKey
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion
+from wizard.core.models.stack import StackState
 from wizard.core.next_command import eonpro, shell
 from wizard.core.state_backend import Circumstances, resolve
 from wizard.inputs.registry import by_key

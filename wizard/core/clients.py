@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from wizard.aws.client import AwsClient
     from wizard.core.errors import SetupError
     from wizard.core.models.access import TokenSubject
-    from wizard.core.models.delivery import Linked
     from wizard.core.models.rotation import LastBackup
     from wizard.core.models.stack import ListedStack, SavedPlan
+    from wizard.core.models.vercel import Linked
     from wizard.core.next_command import RunOptions
     from wizard.core.target_context import TargetContext
     from wizard.data_key.verification import DecryptVerifier, Wrapper

@@ -18,7 +18,8 @@ from wizard.core.errors import MissingAnswers, PreflightFailed, SetupError
 
 if TYPE_CHECKING:
     from components.settings import Target
-    from wizard.core.models.delivery import Delivered, DeliveryState, Verification, VerificationState
+    from wizard.core.models.delivery import Delivered, DeliveryState
+    from wizard.core.models.verification import Verification, VerificationState
 
 VERSION: Literal["1"] = "1"
 """Version of the documents' form."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from components.settings import Outputs, Settings, Target
 from wizard.core.errors import SetupError, StackNotFound
-from wizard.core.models.delivery import Scope, VercelProject
+from wizard.core.models.vercel import Scope, VercelProject
 from wizard.core.next_command import eonpro
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from components.settings.arn import Arn
 from components.settings.stored_values import BY_VARIABLE
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, attempted
-from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, Scope, StoredDataKey
+from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.models.vercel import Scope
 from wizard.core.next_command import eonpro
 from wizard.core.target_context import TargetContext
 from wizard.core.variable_ownership import OwnValues

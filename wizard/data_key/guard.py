@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from components.settings import DATA_KEY_VARIABLE, Outputs, SecretStore, Settings
 from wizard.core.errors import CredentialsError, DataKeyConflict, PermissionDenied, Problem, SetupError, Unsupported
-from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, Scope, StoredDataKey
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
+from wizard.core.models.vercel import Scope
 from wizard.core.next_command import eonpro
 from wizard.core.target_context import TargetContext
 from wizard.targets.port import DeployTarget, deploy_targets

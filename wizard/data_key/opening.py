@@ -13,8 +13,9 @@ from components.settings import Outputs, Settings
 from components.settings.arn import Arn
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable
-from wizard.core.models.delivery import AccessKey, AppCredentials, AppVariables, ChildResult, CredentialsSearch
+from wizard.core.models.delivery import AppVariables
 from wizard.core.models.rotation import DataKeyVersion
+from wizard.core.models.verification import AccessKey, AppCredentials, ChildResult, CredentialsSearch
 from wizard.core.next_command import eonpro
 from wizard.data_key import guard
 from wizard.targets.port import DeployTarget

@@ -17,16 +17,8 @@ from components.policies.stack import decide_by_key_policy_of
 from components.settings import Outputs, Settings
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import SetupError, Unsupported, attempted
-from wizard.core.models.delivery import (
-    AccessKey,
-    AppVariables,
-    CredentialsSearch,
-    Delivered,
-    DeliveryState,
-    Proof,
-    Verification,
-    VerificationState,
-)
+from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState
+from wizard.core.models.verification import AccessKey, CredentialsSearch, Proof, Verification, VerificationState
 from wizard.core.retry import SCHEDULES, Reason, together
 from wizard.core.target_context import TargetContext
 from wizard.data_key import opening

@@ -20,15 +20,8 @@ from wizard.core import retry, safe_text
 from wizard.core.child_environment import inherited
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import CredentialsError, PermissionDenied, ResourceError, SetupError, Unreachable, UsageError
-from wizard.core.models.delivery import (
-    BUSY,
-    SILENT,
-    VERIFICATION_NAME,
-    AppCredentials,
-    AppVariables,
-    ChildResult,
-    Proof,
-)
+from wizard.core.models.delivery import AppVariables
+from wizard.core.models.verification import BUSY, SILENT, VERIFICATION_NAME, AppCredentials, ChildResult, Proof
 from wizard.core.next_command import Command, Text, eonpro, shell
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 

@@ -16,7 +16,7 @@ from typing import Any
 from wizard.core import files, safe_text
 from wizard.core.clients import Answer, Source
 from wizard.core.errors import SetupError
-from wizard.core.models.delivery import Linked
+from wizard.core.models.vercel import Linked
 from wizard.core.next_command import Command, shell
 from wizard.inputs.application_folder import FolderLink
 

@@ -26,8 +26,7 @@ from wizard.core.errors import (
     StalePlan,
 )
 from wizard.core.models.account import UnrecordedResource
-from wizard.core.models.delivery import StackState
-from wizard.core.models.stack import Drift, OnProgress, Step
+from wizard.core.models.stack import Drift, OnProgress, StackState, Step
 from wizard.core.next_command import Command, Text, plain_name, policy_pack_word, shell
 from wizard.core.retry import Clock, Reason, Threads
 from wizard.core.state_backend import BackendKind

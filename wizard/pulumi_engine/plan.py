@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from components.settings import ContractError, Outputs
 from wizard.core.errors import ResourceError, StalePlan
 from wizard.core.models.account import UnrecordedResource
-from wizard.core.models.delivery import StackState
-from wizard.core.models.stack import REHEARSAL, StateResource, Step
+from wizard.core.models.stack import REHEARSAL, StackState, StateResource, Step
 from wizard.core.next_command import eonpro, plain_name
 
 if TYPE_CHECKING:

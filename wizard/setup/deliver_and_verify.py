@@ -16,9 +16,10 @@ from components.settings.arn import Arn
 from wizard.core.clients import Clients
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied, UsageError
-from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
+from wizard.core.models.delivery import Delivered, DeliveryState, FormerKey, StoredDataKey
 from wizard.core.models.inputs import Mark
+from wizard.core.models.verification import Verification, VerificationState
 from wizard.core.next_command import Command, Text, chain, eonpro, shell
 from wizard.core.target_context import TargetContext
 from wizard.data_key import delivery, opening, proof, storage
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
     from wizard.terminal.terminal import Terminal
 
 _PROOF_MARKS = {
-    models.VerificationState.PROVED: Mark.OK,
-    models.VerificationState.SIMULATED: Mark.WARN,
-    models.VerificationState.UNPROVEN: Mark.WARN,
-    models.VerificationState.FAILED: Mark.FAIL,
+    VerificationState.PROVED: Mark.OK,
+    VerificationState.SIMULATED: Mark.WARN,
+    VerificationState.UNPROVEN: Mark.WARN,
+    VerificationState.FAILED: Mark.FAIL,
 }
 
 
@@ -56,11 +57,11 @@ def context_of(ready: PreparedRun, outputs: Outputs) -> TargetContext:
 class DeliveryResult:
     """The stored data key, its deliveries and their verifications."""
 
-    stored_data_key: models.StoredDataKey
-    beside: Mapping[str, models.StoredDataKey]
+    stored_data_key: StoredDataKey
+    beside: Mapping[str, StoredDataKey]
     """The other stored values, by their variables."""
-    delivered: tuple[models.Delivered, ...]
-    proofs: tuple[models.Verification, ...]
+    delivered: tuple[Delivered, ...]
+    proofs: tuple[Verification, ...]
     access_key: DeliveredAccessKey | None = None
 
 
@@ -70,7 +71,7 @@ def deliver_and_verify(clients: Clients, ready: PreparedRun, outputs: Outputs, *
     ui.section("Data key")
     ui.working("reading the stored data key")
     context = context_of(ready, outputs)
-    adopted, is_former = ready.findings.imported_data_key, ready.former_key is models.FormerKey.WRAP
+    adopted, is_former = ready.findings.imported_data_key, ready.former_key is FormerKey.WRAP
     if is_former:
         ui.line("a child process reads the ENCRYPTION_KEY, and KMS wraps it; it is never shown")
         adopted = wrap_former_key(clients, ready.aws, settings, ready.identity, outputs, ready.stack)
@@ -184,9 +185,9 @@ def ensure_stored(
     adopted: WrappedDataKey | None = None,
     is_former: bool = False,
     keeps_versions: bool = True,
-    known: Mapping[str, models.StoredDataKey | None] = MappingProxyType({}),
+    known: Mapping[str, StoredDataKey | None] = MappingProxyType({}),
     open_key: opening.OpenKey,
-) -> tuple[models.StoredDataKey, Mapping[str, models.StoredDataKey]]:
+) -> tuple[StoredDataKey, Mapping[str, StoredDataKey]]:
     """The data key and the other stored values of the settings, by variable, each made where there never was one.
 
     Prints where they are. `adopted`, `is_former`: of the data key; the rest as `ensure_data_key` takes it.
@@ -212,9 +213,9 @@ def ensure_stored(
     return values.pop(DATA_KEY_VARIABLE), values
 
 
-def show_delivered(ui: Terminal, result: models.Delivered) -> None:
+def show_delivered(ui: Terminal, result: Delivered) -> None:
     """Print one delivery."""
-    state = "written, and read back" if result.state is models.DeliveryState.WRITTEN else "has it already"
+    state = "written, and read back" if result.state is DeliveryState.WRITTEN else "has it already"
     ui.line(f"{result.place}: {state}", mark=Mark.OK)
     if result.plain:
         ui.line(
@@ -263,14 +264,14 @@ def ensure_credentials(clients: Clients, context: TargetContext, *, yes: bool) -
 def prove(
     clients: Clients,
     context: TargetContext,
-    delivered: tuple[models.Delivered, ...],
+    delivered: tuple[Delivered, ...],
     wrapped: WrappedDataKey,
     *,
     access_key: DeliveredAccessKey | None = None,
     check_again: bool = False,
     full: bool = False,
     credentials: Callable[[], proof.Searches] | None = None,
-) -> tuple[models.Verification, ...]:
+) -> tuple[Verification, ...]:
     """Whether the application can decrypt what was delivered.
 
     `check_again`: read the variables of the targets again, which a delivery of this run has just done. `full`: a round

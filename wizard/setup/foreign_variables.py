@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wizard.core.errors import Cancelled, Problem
-from wizard.core.models.delivery import Scope
 from wizard.core.models.inputs import Mark
+from wizard.core.models.vercel import Scope
 from wizard.core.next_command import Command, eonpro
 from wizard.core.target_context import TargetContext
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs, replacing

@@ -18,12 +18,12 @@ from wizard.account.notices import Notice
 from wizard.account.views import ChecklistEntry, Diagnosis, ItemState, diagnose, item_of, judgements_of
 from wizard.core.clients import Clients
 from wizard.core.errors import SetupError
-from wizard.core.models import delivery as models
 from wizard.core.models.account import Identity
-from wizard.core.models.delivery import Verification, VerificationState
+from wizard.core.models.delivery import Delivered, DeliveryState, FormerKey, StoredDataKey
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
+from wizard.core.models.verification import Verification, VerificationState
 from wizard.core.next_command import Command, Text, eonpro, plain_name
 from wizard.inputs.accepted import is_region
 from wizard.inputs.application_readers import ApplicationCode, before_removal
@@ -59,10 +59,10 @@ class Report:
     settings: Settings
     identity: Identity
     outputs: Outputs
-    stored_data_key: models.StoredDataKey
+    stored_data_key: StoredDataKey
     changed: tuple[Step, ...]
-    delivered: tuple[models.Delivered, ...]
-    proofs: tuple[models.Verification, ...]
+    delivered: tuple[Delivered, ...]
+    proofs: tuple[Verification, ...]
     checklist: tuple[ChecklistEntry, ...]
     seconds: float
     profile: str | None = None
@@ -73,9 +73,9 @@ class Report:
     """The backup that was to be made and was not."""
     access_key: DeliveredAccessKey | None = None
     """The access key of the application on Vercel, where it is an IAM user."""
-    beside: Mapping[str, models.StoredDataKey] = field(default_factory=dict)
+    beside: Mapping[str, StoredDataKey] = field(default_factory=dict)
     """The other stored values, by their variables."""
-    former_key: models.FormerKey | None = None
+    former_key: FormerKey | None = None
     """What became of the application's ENCRYPTION_KEY in this run; None if it had none."""
     code: ApplicationCode | None = None
     """The application's code, as far as it reads the variables; None where its folder is not known."""
@@ -83,9 +83,9 @@ class Report:
     """The targets on which what runs has the delivered values."""
 
     @property
-    def failed(self) -> tuple[models.Verification, ...]:
+    def failed(self) -> tuple[Verification, ...]:
         """The verifications in which the application could not decrypt what was delivered."""
-        return tuple(proof for proof in self.proofs if proof.state is models.VerificationState.FAILED)
+        return tuple(proof for proof in self.proofs if proof.state is VerificationState.FAILED)
 
     @property
     def unmet(self) -> tuple[ChecklistEntry, ...]:
@@ -165,7 +165,7 @@ def _alerts(report: Report) -> Iterator[str]:
         yield f"Confirm both mails from AWS at {', '.join(addresses)}: no alert arrives before. "
 
 
-def has_backup(last: LastBackup | None, stored: models.StoredDataKey) -> bool:
+def has_backup(last: LastBackup | None, stored: StoredDataKey) -> bool:
     return last is not None and last.fingerprint == stored.wrapped.fingerprint
 
 
@@ -182,14 +182,14 @@ def _carrying_steps(report: Report) -> Iterator[NextStep]:
 
 def _former_key_step(report: Report) -> Iterator[NextStep]:
     """What is left to do about the application's ENCRYPTION_KEY."""
-    if report.former_key is models.FormerKey.WRAP:
+    if report.former_key is FormerKey.WRAP:
         first, search = before_removal(report.code)
         yield NextStep(what=f"ENCRYPTION_KEY is the same key in the clear. {first}", verbatim=search)
         yield NextStep(
             what="Remove ENCRYPTION_KEY from the application's variables when no other code needs it, and the "
             f"application loads {report.settings.delivered_names.data_key} at its start (docs/application.md)."
         )
-    elif report.former_key is models.FormerKey.NEW:
+    elif report.former_key is FormerKey.NEW:
         yield NextStep(
             what="No record that is encrypted with ENCRYPTION_KEY is readable with the new data key. Keep "
             "ENCRYPTION_KEY. This keeps it as a version of the data key, and then `phi reencrypt` can re-encrypt them:",
@@ -251,9 +251,9 @@ def diagnosis_of(facts: StackFacts) -> Diagnosis:
     return diagnose(facts, judgements_of(TOPICS, judgements.ALL_CHECKS))
 
 
-def running_in(facts: StackFacts, delivered: Sequence[models.Delivered]) -> frozenset[str]:
+def running_in(facts: StackFacts, delivered: Sequence[Delivered]) -> frozenset[str]:
     """The targets on which what runs has the delivered values. What was written just now, nothing that runs has."""
-    written = {each.target for each in delivered if each.state is not models.DeliveryState.UNCHANGED}
+    written = {each.target for each in delivered if each.state is not DeliveryState.UNCHANGED}
     if written >= {each.target for each in delivered}:
         return frozenset()
     return frozenset(each.target for each in facts.instances if each.stale is False and each.deployment) - written

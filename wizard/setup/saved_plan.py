@@ -14,8 +14,8 @@ from typing import Any
 from components.settings import ContractError, Settings
 from wizard.core import files, safe_text
 from wizard.core.errors import UsageError
-from wizard.core.models.delivery import FORMER_KEY_VARIABLE, StackState
-from wizard.core.models.stack import SavedPlan, Step
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE
+from wizard.core.models.stack import SavedPlan, StackState, Step
 from wizard.core.next_command import eonpro
 from wizard.setup.plan import QUIET, Plan, word
 

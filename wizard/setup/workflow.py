@@ -18,9 +18,10 @@ from wizard.account.views import ChecklistEntry, ItemState
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, StackNotFound, UsageError, known_or
 from wizard.core.models.account import UnrecordedResource
-from wizard.core.models.delivery import StackState, StoredDataKey
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.inputs import LATER, Choice, Mark
 from wizard.core.models.rotation import LastBackup
+from wizard.core.models.stack import StackState
 from wizard.core.next_command import Command, Text, eonpro, plain_name, shell
 from wizard.core.target_context import TargetContext
 from wizard.inputs.answers import are_written

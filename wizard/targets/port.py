@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from wizard.aws.client import AwsClient
     from wizard.core.data_key import WrappedDataKey
     from wizard.core.errors import DataKeyConflict, SetupError
-    from wizard.core.models.delivery import AccessKey, AppVariables, Delivered, Scope
+    from wizard.core.models.delivery import AppVariables, Delivered
     from wizard.core.models.deployment import Instances, Redeployed
     from wizard.core.models.inputs import Input
+    from wizard.core.models.vercel import Scope
+    from wizard.core.models.verification import AccessKey
     from wizard.core.target_context import TargetContext
     from wizard.core.variable_ownership import ForeignVariable, OwnValues
 

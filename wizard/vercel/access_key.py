@@ -4,7 +4,7 @@ Writes `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of the scope; overwrites 
 """
 
 from wizard.core.errors import DataKeyConflict, ResourceError, Unreachable, UsageError
-from wizard.core.models.delivery import AccessKey
+from wizard.core.models.verification import AccessKey
 from wizard.core.next_command import Text
 from wizard.core.safe_text import quoted
 from wizard.vercel.delivery import AGAIN, shared_fix, shared_reason

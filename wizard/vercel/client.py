@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
 from wizard.core.errors import SetupError, TargetMissing
-from wizard.core.models.delivery import PRODUCTION, Scope, VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed, RollingRelease
+from wizard.core.models.vercel import PRODUCTION, Scope, VercelProject
 from wizard.core.next_command import shell
 from wizard.core.retry import Deadline
 from wizard.vercel import answers

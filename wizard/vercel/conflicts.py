@@ -12,7 +12,8 @@ from components.settings.stored_values import BY_VARIABLE
 from wizard.core.data_key import CHECK_VALUE, FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, SetupError, UsageError
 from wizard.core.models.account import DiscoveredDataKey
-from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE
+from wizard.core.models.vercel import Scope
 from wizard.core.next_command import eonpro, shell
 from wizard.core.retry import together
 from wizard.core.safe_text import all_of, clean

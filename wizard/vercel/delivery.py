@@ -19,7 +19,8 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.delivery import PRODUCTION, AppVariables, Delivered, DeliveryState
+from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState
+from wizard.core.models.vercel import PRODUCTION
 from wizard.core.next_command import Text, eonpro
 from wizard.core.safe_text import clean, quoted
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs, shown

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wizard.core.errors import SetupError, Unreachable, Unsupported
-from wizard.core.models.delivery import PRODUCTION, VercelProject
 from wizard.core.models.deployment import (
     Deployment,
     Redeployed,
@@ -21,6 +20,7 @@ from wizard.core.models.deployment import (
     ReleaseState,
     RollingRelease,
 )
+from wizard.core.models.vercel import PRODUCTION, VercelProject
 from wizard.core.next_command import NO_COMMAND, Command, Text, shell
 from wizard.core.retry import Deadline, Reason
 from wizard.core.safe_text import clean, quoted

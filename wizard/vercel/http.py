@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from wizard.core import errors, safe_text, watchdog
 from wizard.core.call_limit import CHECK_PROXY, TooLarge, read_content
-from wizard.core.models.delivery import VercelProject
+from wizard.core.models.vercel import VercelProject
 from wizard.core.next_command import VERCEL_LOGIN, WITHOUT_PROXY, Command, shell
 from wizard.core.retry import Clock, Deadline, Once, Reason
 from wizard.core.safe_text import quoted

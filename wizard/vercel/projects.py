@@ -12,7 +12,7 @@ from typing import TypeVar
 from components.settings import VercelIssuerMode
 from wizard.core.call_limit import Pages
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError
-from wizard.core.models.delivery import VercelProject
+from wizard.core.models.vercel import VercelProject
 from wizard.core.next_command import VERCEL_LOGIN, Text
 from wizard.vercel import answers
 from wizard.vercel.http import Api, Endpoint, Response

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from components.settings import DATA_KEY_VARIABLE, VariableNames
 from components.settings.stored_values import BY_VARIABLE
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey, damage, is_remnant
-from wizard.core.models.delivery import AppVariables, Scope, VercelVariable, places
+from wizard.core.models.delivery import AppVariables
+from wizard.core.models.vercel import Scope, VercelVariable, places
 from wizard.core.safe_text import clean, quoted
 from wizard.core.variable_ownership import OwnValues, is_own, value_fingerprint
 

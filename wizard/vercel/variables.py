@@ -14,7 +14,8 @@ from wizard.core.call_limit import Pages
 from wizard.core.data_key import FINGERPRINT
 from wizard.core.errors import PermissionDenied, SetupError, TargetMissing, Unreachable
 from wizard.core.models.access import VariableEntry
-from wizard.core.models.delivery import FORMER_KEY_VARIABLES, Scope, VercelProject, VercelVariable
+from wizard.core.models.delivery import FORMER_KEY_VARIABLES
+from wizard.core.models.vercel import Scope, VercelProject, VercelVariable
 from wizard.core.next_command import Command, shell
 from wizard.core.retry import Deadline, Reason, together
 from wizard.vercel import answers, projects

@@ -23,8 +23,7 @@ from wizard.account.facts import StackFacts
 from wizard.account.notices import Notice, State, requirements_of
 from wizard.core.clients import Clients, ReadCode
 from wizard.core.errors import SetupError, known
-from wizard.core.models.delivery import StackState
-from wizard.core.models.stack import StateResource
+from wizard.core.models.stack import StackState, StateResource
 
 _URN = "urn:pulumi:production::eonpro-kms::eonpro:kms"
 RESOURCES = (

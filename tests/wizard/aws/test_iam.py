@@ -10,7 +10,7 @@ from tests.wizard.aws.conftest import with_pause
 from tests.wizard.fakes.clients import advice_of
 from wizard.aws.client import AwsClient
 from wizard.core.errors import PermissionDenied, ResourceError, UsageError
-from wizard.core.models.delivery import AccessKey
+from wizard.core.models.verification import AccessKey
 
 USER = "eonpro-app-user"
 MADE = """<CreateAccessKeyResponse><CreateAccessKeyResult><AccessKey><UserName>eonpro-app-user</UserName>

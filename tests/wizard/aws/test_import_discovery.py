@@ -16,7 +16,7 @@ from wizard.aws.client import connect
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.account import DiscoveredSetup
-from wizard.core.models.delivery import StackState
+from wizard.core.models.stack import StackState
 from wizard.setup.importing.obstacles import obstacles, repair_conflicts
 
 ACCOUNT = "123456789012"

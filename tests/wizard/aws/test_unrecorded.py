@@ -10,8 +10,7 @@ import pytest
 from components.policies.stack import key_policy_of, trail_key_policy_of
 from components.settings import Settings
 from wizard.core.models.account import UnrecordedResource
-from wizard.core.models.delivery import StackState
-from wizard.core.models.stack import StateResource
+from wizard.core.models.stack import StackState, StateResource
 
 ACCOUNT = "123456789012"
 IAM = f"arn:aws:iam::{ACCOUNT}"

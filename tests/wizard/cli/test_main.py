@@ -45,8 +45,8 @@ from wizard.core.errors import (
     Unsupported,
     UsageError,
 )
-from wizard.core.models.delivery import VerificationState
 from wizard.core.models.stack import HealthStatus, StackStatus
+from wizard.core.models.verification import VerificationState
 from wizard.core.next_command import eonpro as wizard_command
 from wizard.inputs.registry import INPUTS
 from wizard.setup import workflow

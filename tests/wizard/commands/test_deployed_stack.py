@@ -40,8 +40,8 @@ from wizard.core.errors import (
     Unreachable,
     attempted,
 )
-from wizard.core.models.delivery import StackState
 from wizard.core.models.rotation import StoredKey, VersionOrigin
+from wizard.core.models.stack import StackState
 from wizard.core.next_command import Command
 from wizard.pulumi_engine.backend import StatePlaces
 

@@ -44,8 +44,8 @@ from wizard.core.errors import (
     UsageError,
 )
 from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
-from wizard.core.models.delivery import VerificationState
 from wizard.core.models.stack import HealthStatus, StackStatus, StatusCheck
+from wizard.core.models.verification import VerificationState
 from wizard.setup import document
 from wizard.setup.plan import Plan
 

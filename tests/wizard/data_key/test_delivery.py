@@ -37,16 +37,8 @@ from tests.wizard.fakes.clients import (
     wrapped,
 )
 from wizard.core.errors import DataKeyConflict, PermissionDenied, Unsupported
-from wizard.core.models.delivery import (
-    AccessKey,
-    AppVariables,
-    ChildResult,
-    Delivered,
-    DeliveryState,
-    StoredDataKey,
-    Verification,
-    VerificationState,
-)
+from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, StoredDataKey
+from wizard.core.models.verification import AccessKey, ChildResult, Verification, VerificationState
 from wizard.core.target_context import TargetContext
 from wizard.data_key.delivery import deliver, variables_of
 from wizard.data_key.proof import prove

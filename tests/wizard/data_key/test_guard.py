@@ -24,8 +24,9 @@ from wizard.commands.options import PushOptions
 from wizard.core.clients import Answer, Request, Source
 from wizard.core.errors import PermissionDenied, SetupError, StackNotFound, Unreachable
 from wizard.core.models.account import Existing
-from wizard.core.models.delivery import StackState, StoredDataKey
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.models.stack import StackState
 from wizard.core.target_context import TargetContext
 from wizard.data_key import guard
 from wizard.data_key.guard import DecisionState

@@ -17,7 +17,8 @@ import pytest
 from tests.wizard.fakes.clients import APP, CREDENTIALS, KEY, wrapped
 from wizard.core import retry
 from wizard.core.errors import SetupError
-from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult
+from wizard.core.models.delivery import AppVariables
+from wizard.core.models.verification import AppCredentials, ChildResult
 from wizard.core.retry import Clock
 from wizard.data_key import verification
 from wizard.data_key.verification import SETTLING, DecryptVerifier

@@ -74,26 +74,10 @@ from wizard.core.models.account import (
     TrailFact,
     UnrecordedResource,
 )
-from wizard.core.models.delivery import (
-    PRODUCTION,
-    AccessKey,
-    AccessKeyFact,
-    AppCredentials,
-    AppVariables,
-    ChildResult,
-    CredentialsSearch,
-    Delivered,
-    DeliveryState,
-    Proof,
-    Scope,
-    StackState,
-    StoredDataKey,
-    VercelProject,
-    VercelVariable,
-)
+from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, StoredDataKey
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState, RollingRelease
 from wizard.core.models.inputs import Back, Mark, Question, StepState
-from wizard.core.models.stack import Drift, OnProgress, Progress, Step
+from wizard.core.models.stack import Drift, OnProgress, Progress, StackState, Step
 from wizard.core.models.trail import (
     AlertsFact,
     BucketDocuments,
@@ -102,6 +86,15 @@ from wizard.core.models.trail import (
     LogValidation,
     RuleFact,
     TopicFact,
+)
+from wizard.core.models.vercel import PRODUCTION, Scope, VercelProject, VercelVariable
+from wizard.core.models.verification import (
+    AccessKey,
+    AccessKeyFact,
+    AppCredentials,
+    ChildResult,
+    CredentialsSearch,
+    Proof,
 )
 from wizard.core.next_command import VERCEL_LOGIN, document, eonpro
 from wizard.core.variable_ownership import ForeignVariable, OwnValues, VariablesNotOurs

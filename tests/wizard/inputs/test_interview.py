@@ -24,8 +24,8 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.core.clients import Answer, Request, Source
 from wizard.core.errors import CredentialsError, MissingAnswers, PermissionDenied, SetupError, SignInNeeded
-from wizard.core.models.delivery import Linked, VercelProject
 from wizard.core.models.inputs import Back, Mark
+from wizard.core.models.vercel import Linked, VercelProject
 from wizard.inputs.interview import Interview, Interviewer
 from wizard.inputs.registry import INPUTS
 

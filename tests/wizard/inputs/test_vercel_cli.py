@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from wizard.core.errors import SetupError
-from wizard.core.models.delivery import Linked
+from wizard.core.models.vercel import Linked
 from wizard.inputs import vercel_cli
 from wizard.inputs.application_folder import detect
 from wizard.inputs.vercel_cli import CliLogin, cli_login, linked, linked_by_environment

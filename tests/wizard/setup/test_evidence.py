@@ -24,8 +24,8 @@ from tests.wizard.fakes.clients import (
 from wizard.account import judgements
 from wizard.account.views import ChecklistEntry, ItemState, diagnose, judgements_of
 from wizard.core.errors import PermissionDenied
-from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.models.verification import Verification, VerificationState
 from wizard.setup.report import TOPICS, checklist
 
 ALIAS, POLICY, OTHERS, IAM, ROTATION, TRAIL, DATA_KEY, TESTED, REVIEWED = range(9)

@@ -39,19 +39,12 @@ from wizard.account.facts import StackFacts
 from wizard.account.views import ChecklistEntry, ItemState
 from wizard.cli.parser import CommandLine, parse
 from wizard.core.clients import Answer, Request, Source
-from wizard.core.models.delivery import (
-    AccessKey,
-    AppVariables,
-    Delivered,
-    DeliveryState,
-    StoredDataKey,
-    VercelVariable,
-    Verification,
-    VerificationState,
-)
+from wizard.core.models.delivery import AppVariables, Delivered, DeliveryState, StoredDataKey
 from wizard.core.models.deployment import Deployment, Instances
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import Step
+from wizard.core.models.vercel import VercelVariable
+from wizard.core.models.verification import AccessKey, Verification, VerificationState
 from wizard.setup.document import of_report as document
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.report import Report, made, next_steps, repeat_command, running_in

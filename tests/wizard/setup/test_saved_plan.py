@@ -14,8 +14,8 @@ import pytest
 from components.settings import Target
 from tests.wizard.fakes.clients import IDENTITY, KEY, OTHER_ACCOUNT, STORED_KEY, TOKEN, settings, step, wrapped
 from wizard.core.errors import UsageError
-from wizard.core.models.delivery import StackState, StoredDataKey
-from wizard.core.models.stack import SavedPlan
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.stack import SavedPlan, StackState
 from wizard.setup.plan import Plan
 from wizard.setup.saved_plan import changes, document, read, write
 

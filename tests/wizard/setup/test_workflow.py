@@ -59,10 +59,11 @@ from wizard.core.errors import (
 )
 from wizard.core.models.access import PolicyFinding, PolicyFindingKind, PolicyJudgement
 from wizard.core.models.account import Existing, UnrecordedResource
-from wizard.core.models.delivery import AccessKey, AccessKeyFact, DeliveryState, StackState, VerificationState
+from wizard.core.models.delivery import DeliveryState
 from wizard.core.models.inputs import Mark, Question
 from wizard.core.models.rotation import LastBackup, VersionOrigin
-from wizard.core.models.stack import Drift, DriftKind, SavedPlan, StateResource
+from wizard.core.models.stack import Drift, DriftKind, SavedPlan, StackState, StateResource
+from wizard.core.models.verification import AccessKey, AccessKeyFact, VerificationState
 from wizard.core.next_command import VERCEL_LOGIN
 from wizard.data_key.storage import find_stored_data_key
 from wizard.inputs import answers_file

@@ -17,7 +17,7 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.delivery import AccessKey
+from wizard.core.models.verification import AccessKey
 from wizard.vercel.access_key import comment
 from wizard.vercel.client import VercelClient
 

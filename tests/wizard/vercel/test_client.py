@@ -31,7 +31,8 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.delivery import AppVariables, DeliveryState, Scope, VercelProject
+from wizard.core.models.delivery import AppVariables, DeliveryState
+from wizard.core.models.vercel import Scope, VercelProject
 from wizard.core.next_command import VERCEL_LOGIN
 from wizard.vercel.client import VercelClient
 from wizard.vercel.http import FIRST_CONTACT_ATTEMPTS, Api

@@ -12,7 +12,7 @@ import pytest
 from sandbox.vercel import create_app
 from tests.wizard.vercel.test_client import ARN, BATCH, OTHER, OURS, TOKEN, Place, serve
 from wizard.core.errors import DataKeyConflict, PermissionDenied, TargetMissing
-from wizard.core.models.delivery import AccessKey
+from wizard.core.models.verification import AccessKey
 
 KEY_ID, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 OURS_BY_COMMENT = {"type": "sensitive", "comment": f"eonpro-kms: data key {OURS.fingerprint}; do not edit"}

@@ -8,8 +8,8 @@ import pytest
 
 from tests.wizard.vercel.test_client import BATCH, Place
 from wizard.core.errors import PermissionDenied, SetupError, Unreachable, Unsupported
-from wizard.core.models.delivery import VercelProject
 from wizard.core.models.deployment import Deployment, Redeployed, RedeployState
+from wizard.core.models.vercel import VercelProject
 
 
 def running(vercel: Place) -> dict[str, Any]:

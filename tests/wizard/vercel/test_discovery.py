@@ -12,7 +12,8 @@ from components.settings import VariableNames
 from tests.wizard.vercel.test_client import ARN, OTHER, OURS, Place
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.account import DiscoveredDataKey
-from wizard.core.models.delivery import PRODUCTION, AppVariables
+from wizard.core.models.delivery import AppVariables
+from wizard.core.models.vercel import PRODUCTION
 from wizard.vercel.conflicts import find_data_key
 from wizard.vercel.variable_state import ListedVariable
 from wizard.vercel.variables import Variables

@@ -16,7 +16,7 @@ from tests import endless
 from wizard.cli import github
 from wizard.core import call_limit, watchdog
 from wizard.core.errors import SetupError, Unreachable, UnreadableAnswer
-from wizard.core.models.delivery import VercelProject
+from wizard.core.models.vercel import VercelProject
 from wizard.vercel.client import VercelClient
 
 PROJECT = VercelProject(id="prj_1", name="eonpro", team_id="team_1", team_slug="clinic")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sandbox.vercel import create_app
 from tests.wizard.vercel.test_client import ARN, BATCH, NAMES, OURS, TOKEN, Place, serve
 from wizard.core.errors import SetupError
-from wizard.core.models.delivery import PRODUCTION, Scope
+from wizard.core.models.vercel import PRODUCTION, Scope
 from wizard.vercel.variable_state import data_key_comment
 
 SCOPES = (PRODUCTION, Scope(environment="preview"), Scope(environment="preview", branch="feature"))

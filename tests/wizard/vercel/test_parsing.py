@@ -13,7 +13,8 @@ from werkzeug.serving import make_server
 
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, ResourceError, SetupError
-from wizard.core.models.delivery import AppVariables, DeliveryState, VercelProject
+from wizard.core.models.delivery import AppVariables, DeliveryState
+from wizard.core.models.vercel import VercelProject
 from wizard.vercel import answers, projects
 from wizard.vercel.client import VercelClient
 

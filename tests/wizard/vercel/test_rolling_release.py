@@ -14,8 +14,8 @@ from sandbox.vercel import create_app
 from tests.wizard.vercel.test_client import BATCH, TOKEN, Place, serve
 from tests.wizard.vercel.test_deployments import made, redeploy, running, runs
 from wizard.core.errors import Unreachable
-from wizard.core.models.delivery import VercelProject
 from wizard.core.models.deployment import Redeployed, RedeployState
+from wizard.core.models.vercel import VercelProject
 from wizard.vercel.answers import Release
 from wizard.vercel.client import VercelClient
 from wizard.vercel.deployments import APPROVAL_SECONDS, parse_release

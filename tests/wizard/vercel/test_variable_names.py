@@ -9,7 +9,8 @@ import pytest
 from components.settings import VariableNames
 from tests.wizard.vercel.test_client import ARN, BATCH, OTHER, OURS, Place
 from wizard.core.errors import DataKeyConflict, ResourceError
-from wizard.core.models.delivery import DeliveryState, VercelProject
+from wizard.core.models.delivery import DeliveryState
+from wizard.core.models.vercel import VercelProject
 
 NAMES = VariableNames(region="EONPRO_AWS_REGION", key_id="EONPRO_KMS_KEY_ID", data_key="EONPRO_PHI_KEY")
 RENAMED = replace(BATCH, names=NAMES)

@@ -19,7 +19,7 @@ from wizard.account.judgements.trail import TRAIL_KEY
 from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import SetupError
 from wizard.core.models.account import KeyFact
-from wizard.core.models.delivery import StackState
+from wizard.core.models.stack import StackState
 from wizard.core.models.trail import RuleFact, TopicFact
 from wizard.core.next_command import Text, chain
 from wizard.core.safe_text import first_of

@@ -22,8 +22,9 @@ from wizard.account.judgements.variables import (
 )
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
-from wizard.core.models.delivery import FORMER_KEY_VARIABLE, Scope, StoredDataKey
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.models.vercel import Scope
 from wizard.core.next_command import Text
 from wizard.inputs.application_readers import before_removal
 

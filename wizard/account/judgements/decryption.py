@@ -12,7 +12,8 @@ from wizard.account.judgements.stored_data_key import is_unknown, restore_previo
 from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import SetupError, known_or
 from wizard.core.models.account import KeyFact
-from wizard.core.models.delivery import AppVariables, ChildResult, StoredDataKey
+from wizard.core.models.delivery import AppVariables, StoredDataKey
+from wizard.core.models.verification import ChildResult
 from wizard.core.next_command import NO_COMMAND, Command
 from wizard.data_key import opening
 from wizard.targets.port import DeployTarget, deploy_targets

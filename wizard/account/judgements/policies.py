@@ -26,7 +26,7 @@ from wizard.account.notices import Judgement, Notice, judgement, needed
 from wizard.core.errors import SetupError
 from wizard.core.models.access import TokenSubject
 from wizard.core.models.account import DiscoveredResource, DiscoveredSetup, KeyFact
-from wizard.core.models.delivery import VercelProject
+from wizard.core.models.vercel import VercelProject
 from wizard.core.next_command import Command
 from wizard.core.retry import together
 from wizard.targets.vercel import enable_tokens, tokens_off

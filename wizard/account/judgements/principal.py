@@ -25,7 +25,7 @@ from wizard.account.comparison.policies import (
 from wizard.account.facts import StackFacts
 from wizard.account.notices import Judgement, Notice, judgement
 from wizard.core.errors import SetupError
-from wizard.core.models.delivery import VercelProject
+from wizard.core.models.vercel import VercelProject
 from wizard.core.next_command import Command, Text, chain, eonpro, shell
 
 ROLE = "aws:iam/role:Role::app-principal"

@@ -12,8 +12,8 @@ from wizard.account.notices import Judgement, Notice, State, judgement, needed
 from wizard.account.resource_conflicts import claim_of, claimed_elsewhere, resource_conflicts, with_existing_provider
 from wizard.core.errors import CredentialsError, DamagedState, NoBackend, SetupError, StackBusy
 from wizard.core.models.account import KeyFact
-from wizard.core.models.delivery import StackState, StoredDataKey
-from wizard.core.models.stack import Drift, DriftKind
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.stack import Drift, DriftKind, StackState
 from wizard.core.next_command import Text, chain, shell
 from wizard.core.safe_text import first_of
 

@@ -16,7 +16,8 @@ from wizard.core import next_command
 from wizard.core.data_key import AROUND, Damage, WrappedDataKey, damage, is_remnant
 from wizard.core.errors import CredentialsError, DataKeyConflict, MissingAnswers, SetupError, TargetMissing
 from wizard.core.models.access import VariableEntry
-from wizard.core.models.delivery import Scope, StoredDataKey
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.vercel import Scope
 from wizard.core.next_command import Command, Text, chain
 from wizard.core.variable_ownership import OwnValues, is_own
 from wizard.data_key.delivery import variables_of

@@ -17,9 +17,10 @@ from wizard.commands.backup import destination
 from wizard.commands.backup.command import document, file_place, to_a_file
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, UsageError
-from wizard.core.models.delivery import AppCredentials, AppVariables, StoredDataKey
+from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import S3, DataKeyVersion, LastBackup, RestoreDrill, VersionOrigin, file_name_of
+from wizard.core.models.verification import AppCredentials
 from wizard.core.next_command import Text, eonpro
 from wizard.data_key import storage
 from wizard.data_key.backup_document import Backup

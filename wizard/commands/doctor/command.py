@@ -18,8 +18,8 @@ from wizard.commands.push.deliver import targets_of
 from wizard.core import json_documents, next_command
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import CredentialsError, SetupError, StackNotFound
-from wizard.core.models.delivery import Verification, VerificationState
 from wizard.core.models.inputs import Mark
+from wizard.core.models.verification import Verification, VerificationState
 from wizard.core.next_command import Call, Command, Text, eonpro
 from wizard.core.retry import Threads
 from wizard.core.safe_text import counted

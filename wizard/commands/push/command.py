@@ -19,9 +19,9 @@ from wizard.commands.push import deliver
 from wizard.commands.push.deliver import document
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, SetupError, UsageError
-from wizard.core.models.delivery import PRODUCTION, Scope
 from wizard.core.models.deployment import Instances, Redeployed, RedeployState, RollingRelease
 from wizard.core.models.inputs import Mark
+from wizard.core.models.vercel import PRODUCTION, Scope
 from wizard.core.next_command import Text, eonpro
 from wizard.core.retry import Threads
 from wizard.core.target_context import TargetContext

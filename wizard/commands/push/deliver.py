@@ -15,9 +15,11 @@ from wizard.account.views import Diagnosis, plain, unread
 from wizard.core import json_documents
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import DataKeyConflict, PermissionDenied, UsageError
-from wizard.core.models.delivery import Delivered, Scope, StoredDataKey, Verification, VerificationState
+from wizard.core.models.delivery import Delivered, StoredDataKey
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
+from wizard.core.models.vercel import Scope
+from wizard.core.models.verification import Verification, VerificationState
 from wizard.core.next_command import Command, Text, chain, eonpro
 from wizard.core.retry import Threads
 from wizard.core.target_context import TargetContext

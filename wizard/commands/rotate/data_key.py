@@ -35,9 +35,9 @@ from wizard.commands.rotate.versions import (
 )
 from wizard.core.clients import Clients, Request
 from wizard.core.errors import Cancelled, ResourceError, SetupError, UsageError, attempted
-from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
+from wizard.core.models.vercel import VercelProject
 from wizard.core.next_command import Command, Text, eonpro, shell
 from wizard.core.target_context import TargetContext
 from wizard.data_key import opening

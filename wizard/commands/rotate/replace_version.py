@@ -14,8 +14,9 @@ from wizard.commands.rotate.versions import DataKeyStore, keep_everywhere, keep_
 from wizard.core.clients import Clients
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, Unsupported, attempted
-from wizard.core.models.delivery import ChildResult, Delivered, Verification
+from wizard.core.models.delivery import Delivered
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
+from wizard.core.models.verification import ChildResult, Verification
 from wizard.core.next_command import Text, eonpro
 from wizard.core.target_context import TargetContext
 from wizard.data_key import delivery, opening

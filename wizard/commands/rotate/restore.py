@@ -30,9 +30,9 @@ from wizard.commands.rotate.versions import (
 from wizard.core.clients import Clients, Request
 from wizard.core.data_key import WrappedDataKey, damage, input_variable, read_from_application
 from wizard.core.errors import Cancelled, DataKeyConflict, UsageError
-from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import S3, DataKeyVersion, VersionOrigin, fingerprint_in
+from wizard.core.models.vercel import VercelProject
 from wizard.core.next_command import Command, Text, eonpro
 from wizard.data_key import guard
 from wizard.data_key.backup_document import refuse_foreign

@@ -15,10 +15,11 @@ from wizard.commands.push.deliver import Redeploy, redeploy_fields
 from wizard.commands.rotate.evidence import Scan, ScanEvidence
 from wizard.commands.rotate.replace_version import DecryptProof, ProofMethod
 from wizard.core import json_documents, next_command
-from wizard.core.models.delivery import Delivered, Verification, VerificationState
+from wizard.core.models.delivery import Delivered
 from wizard.core.models.deployment import Redeployed, RedeployState
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, VersionOrigin
+from wizard.core.models.verification import Verification, VerificationState
 from wizard.core.next_command import Result, Text
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from wizard.commands.status.output import document, show
 from wizard.core.clients import Clients, ListStacks, Request
 from wizard.core.errors import SetupError, StackNotFound, Unsupported
 from wizard.core.models.account import KeyFact
-from wizard.core.models.delivery import StackState, StoredDataKey
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.inputs import S3
 from wizard.core.models.rotation import LastBackup
-from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus
+from wizard.core.models.stack import HealthStatus, ListedStack, StackState, StackStatus
 from wizard.core.next_command import Result, eonpro, plain_name
 from wizard.core.retry import Threads
 from wizard.core.state_backend import url_of

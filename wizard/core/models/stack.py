@@ -1,15 +1,21 @@
-"""Facts of a stack: the progress of a run, status, drift, and the resources of its state. Frozen.
+"""Facts of a stack: the progress of a run, status, drift, and its state with the resources. Frozen.
 
 Pure. Imports nothing slow, because the terminal needs it for its first question.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wizard.core.models.inputs import StepState
+
+if TYPE_CHECKING:
+    from components.settings import Outputs
+    from wizard.core.models.account import UnrecordedResource
 
 REHEARSAL = "rehearsal"
 """The stack and the environment of a rehearsal: the only ones of which a removal leaves nothing."""
@@ -185,3 +191,37 @@ class SavedPlan:
     """The fingerprint of the data key to be imported."""
     state: str
     """The digest of the stack's state."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackState:
+    """The stack in the backend before this run."""
+
+    exists: bool
+    has_key: bool
+    """Whether the PHI key is in the stack's state."""
+    owned: tuple[str, ...] = ()
+    """Ids and ARNs of all resources in the state."""
+    pending: tuple[Step, ...] = ()
+    """The remains of an earlier run: operations, and resources to be read from the account before the next plan."""
+    outputs: Outputs | None = None
+    resources: tuple[StateResource, ...] = ()
+    """All resources of the state, in its order."""
+    digest: str = ""
+    """`sha256:` and 16 hex of the state's resources (URNs, ids, inputs); empty for none. Changes with any update."""
+    stale_lock: str = ""
+    """The owner of an abandoned lock, in words; empty for none. Known for a backend of local files."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether an update of it has begun: it is not new, and no removal of it has ended."""
+        return any(resource.type == "pulumi:providers:aws" for resource in self.resources)
+
+    def with_unrecorded(self, unrecorded: Iterable[UnrecordedResource]) -> StackState:
+        """The state as it will be when these are imported: they are the stack's own."""
+        own = tuple(unrecorded)
+        if not own:
+            return self
+        has_key = self.has_key or any((each.type, each.name) == ("aws:kms/key:Key", "") for each in own)
+        owned = (*self.owned, *(text for each in own for text in (each.id, each.arn)))
+        return replace(self, has_key=has_key, owned=tuple(dict.fromkeys(owned)))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from wizard.core.clients import Answer, Clients, Source
 from wizard.core.errors import CredentialsError, PermissionDenied, SetupError, attempted, known_or
-from wizard.core.models.delivery import VercelProject
 from wizard.core.models.inputs import Choice, Input, InputType
+from wizard.core.models.vercel import VercelProject
 from wizard.inputs import choices
 from wizard.inputs.interview.state import State
 from wizard.inputs.registry import by_key

@@ -16,7 +16,9 @@ from wizard.account.comparison.trail import bucket_of, sharers
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import Problem, SetupError
 from wizard.core.models.account import Difference, DiscoveredDataKey, DiscoveredResource, DiscoveredSetup
-from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.stack import StackState
+from wizard.core.models.vercel import VercelProject
 from wizard.core.safe_text import clean
 from wizard.inputs.registry import by_key
 from wizard.setup.importing.data_key import NONE_YET, data_key_obstacle, imported_data_key, in_use, unknown_data_key

@@ -10,7 +10,7 @@ from components.settings.arn import Arn
 from wizard.account.comparison.trail import bucket_of
 from wizard.core.errors import CredentialsError, Problem
 from wizard.core.models.account import DiscoveredSetup, KeyFact
-from wizard.core.models.delivery import StackState
+from wizard.core.models.stack import StackState
 from wizard.core.next_command import NO_COMMAND, Text, chain, shell
 from wizard.core.safe_text import quoted
 

@@ -15,8 +15,9 @@ from components.settings import ContractError, Settings
 from wizard.core.errors import CredentialsError, Problem, SetupError, Unsupported
 from wizard.core.json_documents import camel
 from wizard.core.models.account import Existing, Identity
-from wizard.core.models.delivery import Scope, StoredDataKey
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.inputs import CALLER
+from wizard.core.models.vercel import Scope
 from wizard.core.next_command import Command, Text, eonpro, shell
 from wizard.core.retry import Threads
 from wizard.data_key.storage import find_data_key

@@ -28,7 +28,9 @@ from wizard.core.models.account import (
     Identity,
     UnrecordedResource,
 )
-from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StackState, StoredDataKey, VercelProject
+from wizard.core.models.delivery import FORMER_KEY_VARIABLE, FormerKey, StoredDataKey
+from wizard.core.models.stack import StackState
+from wizard.core.models.vercel import VercelProject
 from wizard.core.retry import Threads, give_way
 from wizard.core.target_context import TargetContext
 from wizard.core.variable_ownership import ForeignVariable

@@ -14,7 +14,9 @@ from components.settings import DATA_KEY_VARIABLE, Outputs, Settings, Target
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, Problem, SetupError
 from wizard.core.models.account import DiscoveredSetup, KeyFact
-from wizard.core.models.delivery import StackState, StoredDataKey, VercelProject
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.stack import StackState
+from wizard.core.models.vercel import VercelProject
 from wizard.core.next_command import eonpro, shell
 from wizard.core.target_context import TargetContext
 from wizard.core.variable_ownership import ForeignVariable, OwnValues

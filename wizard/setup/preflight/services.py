@@ -22,7 +22,9 @@ from components.settings.arn import Arn
 from wizard.account.resource_conflicts import claimed_elsewhere, crashed_creations
 from wizard.core import errors
 from wizard.core.models.account import Existing, Identity, UnrecordedResource
-from wizard.core.models.delivery import PRODUCTION, StackState, StoredDataKey, VercelProject
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.stack import StackState
+from wizard.core.models.vercel import PRODUCTION, VercelProject
 from wizard.core.next_command import eonpro, shell
 from wizard.core.retry import Threads
 from wizard.data_key import guard

@@ -17,8 +17,8 @@ from wizard.targets.port import Files, NextStep, OnMessage, StoreTarget, TargetD
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.aws.client import AwsClient
-    from wizard.core.models.delivery import Scope
     from wizard.core.models.deployment import Instances, Redeployed
+    from wizard.core.models.vercel import Scope
     from wizard.core.target_context import TargetContext
     from wizard.core.variable_ownership import ForeignVariable, OwnValues
 

@@ -19,8 +19,9 @@ from wizard.targets.vercel.inputs import INPUTS
 if TYPE_CHECKING:
     from components.settings import Outputs, Settings
     from wizard.core.data_key import WrappedDataKey
-    from wizard.core.models.delivery import AppVariables, Delivered, Scope, VercelProject
+    from wizard.core.models.delivery import AppVariables, Delivered
     from wizard.core.models.deployment import Instances, Redeployed
+    from wizard.core.models.vercel import Scope, VercelProject
     from wizard.core.target_context import TargetContext
     from wizard.core.variable_ownership import ForeignVariable, OwnValues
     from wizard.targets.port import DeliveredAccessKey
@@ -272,7 +273,7 @@ class Vercel(DeployTarget):
 
 def project_of(context: TargetContext) -> tuple[VercelClient, VercelProject]:
     """The client and the project. Raises what `Vercel.access_problem` returns."""
-    from wizard.core.models.delivery import VercelProject
+    from wizard.core.models.vercel import VercelProject
 
     if problem := TARGET.access_problem(context):
         raise problem
@@ -282,7 +283,7 @@ def project_of(context: TargetContext) -> tuple[VercelClient, VercelProject]:
 
 def _own(settings: Settings) -> str:
     """The environment that the stack is for, in words."""
-    from wizard.core.models.delivery import Scope
+    from wizard.core.models.vercel import Scope
 
     return Scope.of(settings).words
 

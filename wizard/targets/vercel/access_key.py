@@ -13,8 +13,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from wizard.core.errors import OutcomeUnknown, ResourceError, SetupError, Unsupported
-from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
 from wizard.core.models.deployment import Deployment
+from wizard.core.models.vercel import VercelProject
+from wizard.core.models.verification import AccessKey, AccessKeyFact
 from wizard.core.next_command import Command, Text, chain, eonpro, shell
 from wizard.targets.port import Consent, DeliveredAccessKey, OnMessage
 

@@ -43,7 +43,7 @@ from wizard.core.models.access import (
     SignOff,
     Unread,
 )
-from wizard.core.models.delivery import StackState
+from wizard.core.models.stack import StackState
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"

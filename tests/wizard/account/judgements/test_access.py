@@ -28,8 +28,9 @@ from wizard.account.views import build_diagnosis
 from wizard.commands.options import DoctorOptions
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.access import StatementEvaluation, TokenSubject, VariableEntry
-from wizard.core.models.delivery import AccessKey, ChildResult, StoredDataKey
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.models.verification import AccessKey, ChildResult
 from wizard.core.next_command import Command
 
 DENIED = PermissionDenied("you may not", "have it allowed")

@@ -17,8 +17,8 @@ from wizard.account import codes as table
 from wizard.account.judgements.runtime import check_deployments, check_start, check_task_definition
 from wizard.account.notices import State
 from wizard.core.errors import PermissionDenied
-from wizard.core.models.delivery import StackState
 from wizard.core.models.deployment import Deployment, ReleaseStage, ReleaseState, RollingRelease
+from wizard.core.models.stack import StackState
 from wizard.core.models.trail import KeyCall
 from wizard.core.next_command import shell
 from wizard.inputs.application_readers import read_code

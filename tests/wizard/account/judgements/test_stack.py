@@ -57,9 +57,8 @@ from wizard.core.errors import (
 )
 from wizard.core.models.access import FormerText
 from wizard.core.models.account import Existing
-from wizard.core.models.delivery import StackState
 from wizard.core.models.rotation import DataKeyVersion, LastBackup, VersionOrigin, file_name_of
-from wizard.core.models.stack import Drift, DriftKind, StateResource
+from wizard.core.models.stack import Drift, DriftKind, StackState, StateResource
 from wizard.core.next_command import Command, shell
 
 ROLE = "urn:pulumi:production::eonpro-kms::eonpro:kms:AppPrincipal$aws:iam/role:Role::app-principal"

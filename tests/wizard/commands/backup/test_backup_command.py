@@ -38,7 +38,8 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.delivery import AppCredentials, StoredDataKey
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.verification import AppCredentials
 from wizard.core.target_context import TargetContext
 from wizard.data_key.storage import find_last_backup, find_last_drill
 

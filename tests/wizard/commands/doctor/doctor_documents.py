@@ -11,7 +11,7 @@ from wizard.account.notices import Notice
 from wizard.account.views import Diagnosis, build_diagnosis, plain
 from wizard.commands.doctor.command import document
 from wizard.core import json_documents
-from wizard.core.models.delivery import VerificationState
+from wizard.core.models.verification import VerificationState
 from wizard.core.next_command import shell
 
 DISABLED = Notice.wrong(

@@ -13,8 +13,10 @@ from tests.wizard.setup.test_report import delivered, proof
 from wizard.account.notices import Notice
 from wizard.account.views import Diagnosis
 from wizard.commands.push.deliver import Pushed, document
-from wizard.core.models.delivery import PRODUCTION, Scope, StoredDataKey, VerificationState
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.deployment import Deployment, Instances, Redeployed, RedeployState
+from wizard.core.models.vercel import PRODUCTION, Scope
+from wizard.core.models.verification import VerificationState
 from wizard.core.next_command import shell
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -6,7 +6,7 @@ import pytest
 
 from wizard.commands.push.command import chosen
 from wizard.core.errors import UsageError
-from wizard.core.models.delivery import PRODUCTION, Scope, VercelVariable, places
+from wizard.core.models.vercel import PRODUCTION, Scope, VercelVariable, places
 
 CUSTOM = {"env_1": "staging", "env_2": "qa"}
 

@@ -35,9 +35,9 @@ from wizard.core.errors import (
     StackNotFound,
     UsageError,
 )
-from wizard.core.models.delivery import AccessKey
 from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.models.verification import AccessKey
 from wizard.targets.port import deploy_target
 
 

@@ -42,8 +42,8 @@ from wizard.commands.review.output import short
 from wizard.core.clients import Request
 from wizard.core.errors import Cancelled, PermissionDenied, UsageError
 from wizard.core.models.access import AccessKeyAge, KeyUse
-from wizard.core.models.delivery import StackState
 from wizard.core.models.inputs import Mark
+from wizard.core.models.stack import StackState
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[4] / "wizard" / "schemas" / "review.schema.json").read_text())
 

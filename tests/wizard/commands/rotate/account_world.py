@@ -32,7 +32,9 @@ from wizard.commands.options import PushOptions
 from wizard.core.clients import Answer, Clients, Request, Source
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import SetupError
-from wizard.core.models.delivery import AppCredentials, AppVariables, ChildResult, StackState
+from wizard.core.models.delivery import AppVariables
+from wizard.core.models.stack import StackState
+from wizard.core.models.verification import AppCredentials, ChildResult
 from wizard.core.retry import Clock
 from wizard.data_key import backup_document as document
 from wizard.data_key.verification import DecryptVerifier, Wrapper

@@ -11,9 +11,9 @@ from tests.wizard.fakes.clients import KEY, OTHER_KEY, wrapped
 from tests.wizard.setup.test_report import delivered, proof
 from wizard.commands.rotate.replace_version import DecryptProof, ProofMethod
 from wizard.commands.rotate.result import Action, RotateResult, document, listing
-from wizard.core.models.delivery import VerificationState
 from wizard.core.models.deployment import RedeployState
 from wizard.core.models.rotation import DataKeyVersion, KeyRotations, Rotation, VersionOrigin
+from wizard.core.models.verification import VerificationState
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VERSIONS = tuple(

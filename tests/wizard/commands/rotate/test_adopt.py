@@ -9,8 +9,8 @@ import pytest
 from tests.wizard.commands.rotate.stack_world import World
 from tests.wizard.fakes.clients import IDENTITY, KEY, wrapped
 from wizard.core.errors import Cancelled, PermissionDenied, UsageError
-from wizard.core.models.delivery import ChildResult
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.models.verification import ChildResult
 
 OLD = wrapped().fingerprint
 

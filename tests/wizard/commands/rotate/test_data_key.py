@@ -42,7 +42,6 @@ from wizard.core.errors import (
     Unreachable,
     UsageError,
 )
-from wizard.core.models.delivery import ChildResult
 from wizard.core.models.deployment import (
     Deployment,
     Redeployed,
@@ -52,6 +51,7 @@ from wizard.core.models.deployment import (
     RollingRelease,
 )
 from wizard.core.models.inputs import Mark
+from wizard.core.models.verification import ChildResult
 from wizard.core.next_command import Command, shell
 
 OLD = wrapped().fingerprint

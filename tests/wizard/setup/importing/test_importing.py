@@ -38,15 +38,10 @@ from wizard.account.comparison.trail import sharers
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.account import DiscoveredDataKey, DiscoveredResource, DiscoveredSetup, Retention
-from wizard.core.models.delivery import (
-    AppCredentials,
-    AppVariables,
-    ChildResult,
-    CredentialsSearch,
-    StackState,
-    StoredDataKey,
-)
+from wizard.core.models.delivery import AppVariables, StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion
+from wizard.core.models.stack import StackState
+from wizard.core.models.verification import AppCredentials, ChildResult, CredentialsSearch
 from wizard.setup.importing import data_key, discovery
 from wizard.setup.importing.data_key import data_key_obstacle, imported_data_key
 from wizard.setup.importing.obstacles import obstacles, repair_conflicts

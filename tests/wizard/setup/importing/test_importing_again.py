@@ -13,7 +13,8 @@ from tests.wizard.setup.preflight.test_checks import World
 from tests.wizard.setup.test_workflow import World as Journey
 from wizard.core.errors import DataKeyConflict
 from wizard.core.models.account import DiscoveredSetup, Existing
-from wizard.core.models.delivery import StackState, StoredDataKey
+from wizard.core.models.delivery import StoredDataKey
+from wizard.core.models.stack import StackState
 from wizard.setup.importing.discovery import ImportRequest
 
 ALL = ImportRequest(repaired=tuple(ImportGroup))

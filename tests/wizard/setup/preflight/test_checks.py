@@ -41,9 +41,9 @@ from tests.wizard.setup.preflight.test_account import VALUES
 from wizard.account.resource_conflicts import claim_of
 from wizard.core.errors import CredentialsError, PermissionDenied, Problem, SetupError, Unreachable
 from wizard.core.models.account import Existing, UnrecordedResource
-from wizard.core.models.delivery import StackState, StoredDataKey
+from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
-from wizard.core.models.stack import StateResource
+from wizard.core.models.stack import StackState, StateResource
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks
 

@@ -31,7 +31,7 @@ from wizard.account.resource_conflicts import (
     with_existing_provider,
 )
 from wizard.core.models.account import Existing
-from wizard.core.models.delivery import StackState
+from wizard.core.models.stack import StackState
 
 EMPTY = StackState(exists=False, has_key=False)
 VERCEL = settings()

@@ -12,8 +12,9 @@ import pytest
 
 from wizard.aws.client import AwsClient
 from wizard.core.errors import DataKeyConflict, OutcomeUnknown, ResourceError, SetupError, Unreachable
-from wizard.core.models.delivery import AccessKey, AccessKeyFact, VercelProject
 from wizard.core.models.deployment import Deployment
+from wizard.core.models.vercel import VercelProject
+from wizard.core.models.verification import AccessKey, AccessKeyFact
 from wizard.core.next_command import Command
 from wizard.targets.port import DeliveredAccessKey
 from wizard.targets.vercel import access_key
