@@ -60,12 +60,33 @@ def foreign_claim(settings: Settings, owner: str, own: str) -> Problem | None:
     )
 
 
-def claimed_elsewhere(aws: AwsClient, settings: Settings, own: str) -> Problem | None:
-    """The problem that the account's claim names another stack; None without a claim, or where it cannot be read."""
+def claimed_elsewhere(aws: AwsClient, settings: Settings, own: str, *, is_state_there: bool = True) -> Problem | None:
+    """The problem that the account's claim names another stack; None without a claim, or where it cannot be read.
+
+    `is_state_there`: without it the claim may be this stack's own, and its state is not where the claim says.
+    """
     name = settings.names.claim
     claims = attempted(aws.access_diagnostics.read_values, [name], SecretStore.PARAMETER_STORE)
     owner = None if isinstance(claims, SetupError) else claims.get(name)
-    return None if owner is None else foreign_claim(settings, owner, own)
+    if owner is None:
+        return None
+    return _lost_state(own) if owner == own and not is_state_there else foreign_claim(settings, owner, own)
+
+
+def _lost_state(own: str) -> Problem:
+    """The problem of a stack that is in the account, and whose state is not where its claim says."""
+    stack, _, place = own.removeprefix("stack ").partition(", state in ")
+    gone = eonpro("setup", "--stack", stack, "--adopt", "--repair", "all")
+    return Problem(
+        what=f"the state of the stack {stack} is not where it was, in {place}; what the stack made is in the account",
+        why="without its state all of that would be created once more",
+        next=Text(
+            "look for the state first: in a backup of that place, or where it was moved to. Only if it is gone for "
+            "good: ",
+            gone,
+        ),
+        exit_code=ResourceError.exit_code,
+    )
 
 
 _ALTERNATIVES = "or import it into this stack: --adopt   or use another environment: --environment NAME --stack NAME"

@@ -114,9 +114,11 @@ def _no_key(facts: StackFacts) -> Notice:
         return Notice.wrong(
             "stack-state-lost",
             what=f"{facts.settings.names.alias} points to {alias.arn}, but the state of {facts.stack} has no key",
-            why="the state was lost, or is kept in another backend than this one",
+            why="the state was moved, is kept in another backend than this one, or was lost: look for it first",
             command=fixes.eonpro(facts, "setup", "--adopt", "--repair", "all", "--yes"),
-            advice=Text("if the state is in another backend: ", shell("pulumi", "login"), " to that one instead"),
+            advice=Text(
+                "only if it is gone for good. Where it is kept elsewhere: ", shell("pulumi", "login"), " there"
+            ),
         )
     return Notice.wrong(
         "stack-not-built",

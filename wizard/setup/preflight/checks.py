@@ -316,7 +316,9 @@ def _with_conflicts(
         taken = resource_conflicts(importable, existing, state, orphaned) if import_request else taken
     problems = (*unread, *taken, *manual.problems)
     is_taken = not state.has_key and (problems or import_request)
-    elsewhere = claimed_elsewhere(aws, own_settings, own) if is_taken else None
+    # Of a removed stack, and of an update that did not begin, the state has the stack; an import takes a lost one's.
+    is_state_there = state.exists or import_request is not None
+    elsewhere = claimed_elsewhere(aws, own_settings, own, is_state_there=is_state_there) if is_taken else None
     findings = replace(
         findings,
         # The resources of another stack's environment are no conflicts to solve here.

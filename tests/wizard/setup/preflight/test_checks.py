@@ -451,6 +451,16 @@ def test_a_first_set_up_that_lost_its_state_goes_on_by_its_claim(world) -> None:
     assert findings.problems == () and len(findings.unrecorded) == 2
 
 
+def test_a_state_that_is_not_where_it_was_is_looked_for_before_anything_is_created_again(world) -> None:
+    torn(world)
+    world.aws.existing = replace(world.aws.existing, alias_target=key_fact())
+    world.aws.parameters[settings().names.last_backup] = "{}"
+    (problem,) = world.check(saved=settings()).problems
+    assert problem.what.startswith("the state of the stack production is not where it was, in ")
+    assert problem.next.startswith("look for the state first: ")
+    assert "setup --stack production --adopt --repair all" in problem.next
+
+
 def test_a_stack_that_lost_its_state_and_its_data_key_is_no_first_set_up(world) -> None:
     """The record of a backup is a trace of the data key: its person has it, and an import takes it."""
     torn(world)
