@@ -358,6 +358,11 @@ def _with_data_keys(
     stored, is_decided = findings.stored_data_key, bool(values.get("former_key"))
     former = data_key.former_keys(context) if stored is None and manual.wrapped is None else {}
     problems = data_key.problems(context, stored, saved, state, manual, None if is_decided else former)
+    if stored is None and problems:
+        # The versions are read after the stored key: another run may have stored it in between.
+        meanwhile, _ = attempt(find_data_key, context.aws.asking_once(), context.settings, findings.state.outputs)
+        if meanwhile is not None:
+            return _with_data_keys(replace(findings, stored_data_key=meanwhile), context, values, saved, state, manual)
     if manual.wrapped is None and not is_decided:
         problems += services.unopened(context.settings, stored, context.aws)
     beside: dict[str, StoredDataKey] = {}

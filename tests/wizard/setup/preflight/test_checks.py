@@ -42,7 +42,7 @@ from wizard.account.resource_conflicts import claim_of
 from wizard.core.errors import CredentialsError, PermissionDenied, Problem, SetupError, Unreachable
 from wizard.core.models.account import Existing, UnrecordedResource
 from wizard.core.models.delivery import StoredDataKey
-from wizard.core.models.rotation import VersionOrigin
+from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.models.stack import StackState, StateResource
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks
@@ -449,6 +449,23 @@ def test_a_first_set_up_that_lost_its_state_goes_on_by_its_claim(world) -> None:
     torn(world)
     findings = world.check(saved=settings())
     assert findings.problems == () and len(findings.unrecorded) == 2
+
+
+def test_a_data_key_that_another_run_stores_meanwhile_is_the_stacks_own(world, monkeypatch) -> None:
+    world.engine.stack_state = built(world.aws, settings())
+    stored = world.aws.stored_keys.pop(STORED_KEY)
+    versions = world.aws.key_rotation.versions
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    world.aws.key_rotation.keep(SAVED, stored.wrapped, key_arn=KEY, origin=VersionOrigin.FIRST, at=at)
+
+    def listed(of: Settings) -> tuple[DataKeyVersion, ...]:
+        # The other run has stored it since it was read.
+        world.aws.stored_keys[STORED_KEY] = stored
+        return versions(of)
+
+    monkeypatch.setattr(world.aws.key_rotation, "versions", listed)
+    findings = world.check(saved=SAVED)
+    assert (findings.problems, findings.stored_data_key) == ((), stored)
 
 
 def test_a_state_that_is_not_where_it_was_is_looked_for_before_anything_is_created_again(world) -> None:
