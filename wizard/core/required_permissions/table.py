@@ -16,6 +16,7 @@ from components.policies.stack import other_keys_of, reads_itself, trail_arn_of
 from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn
 from wizard.core.required_permissions.resources import (
+    BOUNDARY,
     CREATE_ONLY,
     FEATURES,
     LOGS_KEY,
@@ -265,7 +266,7 @@ def _checked(setup: Setup) -> _Actions:
     return {
         resource: (arns, sorted(operator_actions(setup, resource) - UNCHECKED))
         for resource, arns in resources_of(setup).items()
-        if resource not in (REPLICAS_ELSEWHERE, RECORDS)
+        if resource not in (BOUNDARY, REPLICAS_ELSEWHERE, RECORDS)
     }
 
 
