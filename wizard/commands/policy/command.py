@@ -45,9 +45,10 @@ REPAIR_READS = (
     ("service deployments", "ecs:DescribeServiceDeployments"),
     ("account", "account-access:ListApplications"),
     ("account", "account-access:ListEntitlements"),
+    ("account", "servicequotas:ListAWSDefaultServiceQuotas"),
 )
-"""Not used on a healthy stack: doctor reads how far a deployment in stages is, and who is assigned to a role that AWS
-account access can assume."""
+"""Not used on every stack: doctor reads how far a deployment in stages is, and who is assigned to a role that AWS
+account access can assume; the report reads the default of a quota that the account has no value of its own for."""
 _APPLICATION = ("application's role", "application's user", "existing application role", "existing application user")
 
 
