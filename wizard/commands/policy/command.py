@@ -198,8 +198,8 @@ def _next_steps(account_id: str, application: str) -> tuple[str, ...]:
 def documents_remarks(setup: Setup) -> tuple[str, ...]:
     """What the policies of the documents are for, in words."""
     return (
-        f"{setup.settings.names.label}Documents opens the documents: attach it for the time of `documents encrypt`, to "
-        "nobody who runs the platform",
+        f"{setup.settings.names.label}Documents opens the documents: attach it, beside what `policy auditor` prints, "
+        "for the time of `documents encrypt`, to nobody who runs the platform: the key refuses its administrators",
         "the buckets are the application's: add the statements to the policy that each has. `doctor` prints the "
         "command with both",
     )
