@@ -31,7 +31,9 @@ _TO_A_BUCKET = (
     *("s3:PutObject", "s3:PutObjectRetention", "s3:GetObject", "s3:GetObjectRetention"),
 )
 _TO_A_STORE = {
-    SecretStore.PARAMETER_STORE: ("ssm:PutParameter", "ssm:AddTagsToResource", "ssm:GetParameters"),
+    SecretStore.PARAMETER_STORE: tuple(
+        f"ssm:{each}" for each in ("PutParameter", "AddTagsToResource", "GetParameters", "ListTagsForResource")
+    ),
     SecretStore.SECRETS_MANAGER: tuple(
         f"secretsmanager:{each}" for each in ("CreateSecret", "TagResource", "DescribeSecret", "GetSecretValue")
     ),
