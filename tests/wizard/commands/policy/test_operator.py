@@ -289,7 +289,8 @@ def test_flags_environment_file_and_saved_settings_are_ranked_as_in_every_comman
     document = for_values(
         {"region": "us-west-2"},
         {"EONPRO_REGION": "us-east-2", "EONPRO_ENVIRONMENT": "staging"},
-        file={"environment": "testing"},
+        # `caller` is known to AWS alone, and is the account of the settings here.
+        file={"environment": "testing", "account": "caller"},
         file_name="answers.yaml",
         saved=saved,
         saved_name="Pulumi.production.yaml",
