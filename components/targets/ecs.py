@@ -18,8 +18,6 @@ class Ecs(Platform):
 
     name = Target.ECS
     services = ("codedeploy", "ecs", "elasticloadbalancing")
-    # Whether the application's task definition has an ENCRYPTION_KEY.
-    optional_actions = ("ecs:DescribeServices", "ecs:DescribeTaskDefinition")
     feature = "ECS"
 
     def trust(self, settings: Settings) -> list[Statement]:

@@ -58,8 +58,6 @@ class Platform(ABC):
     """The value in the settings (`deployTargets`)."""
     services: ClassVar[tuple[str, ...]] = ()
     """The services of AWS that only this target needs: a command that only reads may read them."""
-    optional_actions: ClassVar[tuple[str, ...]] = ()
-    """IAM actions that the set-up can do without."""
     feature: ClassVar[str] = ""
     """Its name in the table of permissions, where it needs some of its own; empty: it needs none."""
 

@@ -83,6 +83,7 @@ class Read:
     ended: Mapping[str, CompletedCommand]
     changes: Mapping[str, int]
     needed: tuple[Mapping[str, str], ...]
+    refused: frozenset[tuple[str, str]]
 
 
 @pytest.fixture(scope="module", params=["on_vercel", pytest.param("on_ecs", marks=pytest.mark.thorough)])
@@ -102,8 +103,9 @@ def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         }
         changes = deployment.changes()
         leaves_in_json = [json.dumps(each, sort_keys=True) for each in deployment.permissions()]
+        refused = frozenset(deployment.refusals(AUDITOR))
     needed = tuple(json.loads(each) for each in leaves_in_json if each not in before)
-    return Read(deployment=deployment, policies=policies, ended=ended, changes=changes, needed=needed)
+    return Read(deployment=deployment, policies=policies, ended=ended, changes=changes, needed=needed, refused=refused)
 
 
 @contextmanager
@@ -156,6 +158,10 @@ def test_with_the_printed_policy_a_command_that_reads_completes(read: Read, comm
 
 def test_the_auditor_changed_nothing(read: Read) -> None:
     assert read.changes == {}
+
+
+def test_the_auditor_is_refused_nothing(read: Read) -> None:
+    assert read.refused == frozenset()
 
 
 def test_nothing_is_unknown_to_the_auditor(read: Read) -> None:

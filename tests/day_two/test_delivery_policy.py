@@ -8,16 +8,17 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.day_two import in_this_process
-from tests.day_two.test_auditor import an_auditor
+from tests.day_two.test_auditor import AUDITOR, an_auditor
 from tests.day_two.the_service import service_of
-from tests.onboarding.deployment import STORED_KEY, Deployment
+from tests.onboarding.deployment import ACCOUNT, STORED_KEY, Deployment
+from tests.onboarding.test_operator_policy import BOUNDED
 
 PUSH = ("push", "--json", "--stack", "production", "--yes")
 
 
-def policies(deployment: Deployment) -> dict[str, dict[str, object]]:
-    output = in_this_process.run(deployment, "policy", "delivery", "--stack", "production").out
-    return {"delivery": json.loads(output)}
+def policies(deployment: Deployment, who: str = "delivery") -> dict[str, dict[str, object]]:
+    output = in_this_process.run(deployment, "policy", who, "--stack", "production").out
+    return {who: json.loads(output)}
 
 
 @pytest.mark.thorough
@@ -42,3 +43,20 @@ def test_on_vercel_the_stored_data_key_is_read_and_what_is_there_is_left(on_verc
     with an_auditor(on_vercel, policies(on_vercel)) as env:
         document = in_this_process.run(on_vercel, *PUSH, "--no-redeploy", env=env, expect=None).document
     assert [each["state"] for each in document["delivered"]] == ["unchanged"]
+
+
+@pytest.mark.thorough
+def test_with_the_promotion_policy_the_simulator_says_that_a_bounded_user_opens_the_data_key(
+    deployment: Deployment,
+) -> None:
+    """The boundary names the key by its tags: without them the simulator does not know."""
+    answers = ("--answers", "examples/vercel-user.yaml", "--account", ACCOUNT)
+    boundary = deployment.wizard("policy", "boundary", *answers).out
+    deployment.client("iam").create_policy(PolicyName="EONPROBoundary", PolicyDocument=boundary)
+    deployment.set_up("vercel-user", *BOUNDED)
+    [version] = in_this_process.run(deployment, "restore", "--json", "--stack", "production").document["versions"]
+    with an_auditor(deployment, policies(deployment, "promotion")) as env:
+        again = ("restore", "--version", version["fingerprint"], "--confirm", "production", "--json")
+        document = in_this_process.run(deployment, *again, "--stack", "production", env=env).document
+        assert deployment.refusals(AUDITOR) == set()
+    assert [each["state"] for each in document["proofs"]] == ["simulated"]

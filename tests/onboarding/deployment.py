@@ -370,8 +370,13 @@ class Deployment:
         ]
         return found
 
+    def refusals(self, principal: str) -> set[tuple[str, str]]:
+        """The (action, resource) pairs that this principal was refused."""
+        found = _request("GET", f"{self.environment['AWS_ENDPOINT_URL']}/_sandbox/permissions")["refusals"]
+        return {(each["action"], each["resource"]) for each in found if each["principal"] == principal}
+
     def forget_permissions(self) -> None:
-        """Forget which calls were allowed."""
+        """Forget which calls were allowed, and which were refused."""
         _request("DELETE", f"{self.environment['AWS_ENDPOINT_URL']}/_sandbox/permissions")
 
     def forget_calls(self) -> None:

@@ -15,12 +15,29 @@ from components.settings import Settings
 from components.targets.ecs import execution_trust_policy
 from tests.onboarding.deployment import ACCOUNT, Deployment, onboarding
 from wizard.core.required_permissions.resources import FEATURES, Setup, resources_of
-from wizard.core.required_permissions.table import OPTIONAL, load
+from wizard.core.required_permissions.table import load
 
 OFFICER = f"arn:aws:iam::{ACCOUNT}:user/security-officer"
 PLATFORM = f"arn:aws:iam::{ACCOUNT}:role/platform-admin"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
 DOCUMENTS = "clinic-documents"
+DISPENSABLE = frozenset(
+    {
+        "account:ListRegions",
+        "ec2:DescribeRegions",
+        "ecs:DescribeServices",
+        "ecs:DescribeTaskDefinition",
+        "iam:GetAccountAuthorizationDetails",
+        "iam:GetAccountSummary",
+        "iam:ListAccountAliases",
+        "s3:ListAllMyBuckets",
+        "servicequotas:GetServiceQuota",
+    }
+)
+"""Actions for prompts, early checks and remarks, which the set-up can do without: not in the operator's policy.
+
+An operator reads neither the account's IAM nor the environment of other applications' tasks.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +160,7 @@ def needed_permissions(
     known = resources_of(setup)
     needed, unknown = set(), set()
     for call in calls:
-        if call["principal"] != setup.operator or call["by"] != "iam" or call["action"] in OPTIONAL:
+        if call["principal"] != setup.operator or call["by"] != "iam" or call["action"] in DISPENSABLE:
             continue
         if call["action"].startswith("secretsmanager:") and not FEATURES["Secrets Manager"](setup):
             # The operator needs no permission for a store that this stack never uses.

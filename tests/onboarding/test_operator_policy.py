@@ -20,7 +20,15 @@ from botocore.exceptions import ClientError
 from components.settings import Settings
 from sandbox.aws.iam.policy import Decision, Request, evaluate
 from tests.onboarding.deployment import ACCOUNT, BUCKET, CALLER, Deployment, onboarding, running_deployment
-from tests.onboarding.permissions import SCENARIOS, needed_permissions, prepare, run, saved_settings, user_with
+from tests.onboarding.permissions import (
+    DISPENSABLE,
+    SCENARIOS,
+    needed_permissions,
+    prepare,
+    run,
+    saved_settings,
+    user_with,
+)
 from wizard.commands.policy.operator import boundary_policies, for_values, policies_of
 from wizard.core.required_permissions.resources import Setup, resources_of
 from wizard.core.required_permissions.table import load, operator_actions
@@ -71,6 +79,8 @@ class Operated:
     settings: Settings
     leaves: tuple[Mapping[str, str], ...]
     """What was allowed to whom until the operator was done."""
+    refusals: frozenset[str]
+    """The actions that the operator was refused until then."""
 
     @property
     def setup(self) -> Setup:
@@ -101,6 +111,7 @@ def set_up(example: str, deployment: Deployment) -> Operated:
         example=example,
         settings=saved_settings(deployment),
         leaves=tuple(deployment.permissions()),
+        refusals=frozenset(action for action, _ in deployment.refusals(OPERATOR)),
     )
 
 
@@ -117,6 +128,13 @@ def test_the_printed_policy_is_enough_for_a_whole_set_up_and_a_change(one: Opera
     assert len(one.deployment.stored_key_versions(one.settings.region)) == 1
     attached = one.deployment.client("iam").list_attached_user_policies(UserName=NAME)["AttachedPolicies"]
     assert len(attached) == len(printed(one.example))
+
+
+@pytest.mark.thorough
+def test_the_operator_is_refused_only_what_a_set_up_can_do_without(one: Operated) -> None:
+    refused = {action for action in one.refusals if not action.startswith("secretsmanager:")}
+    # None of these sets-up has ever used Secrets Manager.
+    assert refused <= DISPENSABLE
 
 
 @pytest.mark.thorough

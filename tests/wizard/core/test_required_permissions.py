@@ -119,7 +119,6 @@ def test_each_action_is_needed_on_the_one_thing_it_is_for(needed, changes, actio
         (THEIR_TRAIL, {"s3:CreateBucket", "cloudtrail:CreateTrail", "s3:PutBucketLogging"}),
         ({}, {"iam:PassRole", "logs:CreateLogGroup", "sns:Subscribe", "iam:CreateUser", "iam:CreateAccessKey"}),
         ({}, {"secretsmanager:CreateSecret", "kms:ReplicateKey", "kms:GenerateDataKeyWithoutPlaintext"}),
-        ({"secret_store": "secrets-manager"}, {"ssm:ListTagsForResource"}),
         ({"vercel_access": "user"}, {"iam:CreateOpenIDConnectProvider"}),
         ({"deploy_targets": ["vercel"], "vercel_access": "user"}, {"iam:CreateRole", "iam:AttachRolePolicy"}),
     ],

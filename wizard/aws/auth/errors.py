@@ -4,6 +4,7 @@ Reads the clock. A service's message is repeated, except for a credentials failu
 quotes the signed request, session token included.
 """
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -255,7 +256,28 @@ def _from_response(error: boto.ClientError, action: str, origin: ErrorSource) ->
     )
 
 
+_NAMED = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)")
+
+_IN_POLICIES = {
+    **dict.fromkeys(("s3:HeadBucket", "s3:ListObjects", "s3:ListObjectsV2"), "s3:ListBucket"),
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
+    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:ListBuckets": "s3:ListAllMyBuckets",
+    "s3:ListObjectVersions": "s3:ListBucketVersions",
+}
+"""The action of a policy that allows an operation of another name. S3 does not always say it.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+"""
+
+
 def _denied(text: str, action: str, origin: ErrorSource) -> PermissionDenied:
+    # A call may need an action of another service, too: iam:PassRole.
+    named = _NAMED.search(text)
+    action = named[1] if named else _IN_POLICIES.get(action, action)
     allow = f"allow {action} for the caller ({origin.source}), or use a profile that is allowed: AWS_PROFILE=…"
     hint = limit_of(text, action) or allow
     return PermissionDenied(f"the caller is not allowed {action}" + (f": {quoted(text)}" if text else ""), hint)

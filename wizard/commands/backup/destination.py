@@ -5,17 +5,18 @@ Reads and writes that file, S3 through `BackupStorage`, and the store; what exis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from components.settings import Settings
+from components.settings import SecretStore, Settings
 from components.settings.arn import Arn
 from wizard.core import files, json_documents
-from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, UsageError
+from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, SetupError, UsageError
 from wizard.core.models.rotation import S3, BucketLock, StoredObject
 from wizard.core.next_command import Text, chain, eonpro, shell
 from wizard.data_key.backup_document import Backup, is_same, parse, text_of
@@ -23,6 +24,20 @@ from wizard.data_key.backup_document import Backup, is_same, parse, text_of
 if TYPE_CHECKING:
     from wizard.aws.client import AwsClient
     from wizard.aws.s3 import BackupStorage
+
+
+_TO_A_BUCKET = (
+    *("s3:ListBucket", "s3:GetBucketObjectLockConfiguration"),
+    *("s3:PutObject", "s3:PutObjectRetention", "s3:GetObject", "s3:GetObjectRetention"),
+)
+_TO_A_STORE = {
+    SecretStore.PARAMETER_STORE: tuple(
+        f"ssm:{each}" for each in ("PutParameter", "AddTagsToResource", "GetParameters", "ListTagsForResource")
+    ),
+    SecretStore.SECRETS_MANAGER: tuple(
+        f"secretsmanager:{each}" for each in ("CreateSecret", "TagResource", "DescribeSecret", "GetSecretValue")
+    ),
+}
 
 
 class DestinationKind(StrEnum):
@@ -109,8 +124,20 @@ def write(place: str, backup: Backup, backup_storage: BackupStorage, *, retentio
     Raises UsageError if the place holds anything else, ResourceError if it cannot be written.
     """
     if place.startswith(S3):
-        return _to_object(place, backup, backup_storage, retention_days)
+        bucket, _ = _bucket_and_key(place, backup.file_name)
+        with _naming_rights(_TO_A_BUCKET, f"on {S3}{bucket} and its objects"):
+            return _to_object(place, backup, backup_storage, retention_days)
     return _to_file(Path(place).expanduser(), backup)
+
+
+@contextmanager
+def _naming_rights(actions: Sequence[str], where: str) -> Iterator[None]:
+    """A refusal names all that a copy there needs: the settings do not name the place, so no printed policy does."""
+    try:
+        yield
+    except PermissionDenied as error:
+        needed = f"; a backup there needs {', '.join(actions)} {where}, which no policy of `policy` names"
+        raise PermissionDenied(error.message, Text(error.hint, needed)) from error
 
 
 # --- files
@@ -243,10 +270,11 @@ def copy_to_region(
     own_name = f"{settings.names.parameter_prefix}/backups/{hex_digits}/{settings.names.variable}"
     name = settings.names.stored_data_key if replica else own_name
     opens_with = replica or backup.key_arn
-    written = regional_aws.stored_data_keys.store_data_key(
-        name, backup.wrapped, key_arn=opens_with, tags=settings.tags, store=settings.secret_store
-    )
-    stored = regional_aws.stored_data_keys.read_stored_data_key(name, store=settings.secret_store)
+    with _naming_rights(_TO_A_STORE[settings.secret_store], f"on {name} in {region}"):
+        written = regional_aws.stored_data_keys.store_data_key(
+            name, backup.wrapped, key_arn=opens_with, tags=settings.tags, store=settings.secret_store
+        )
+        stored = regional_aws.stored_data_keys.read_stored_data_key(name, store=settings.secret_store)
     if stored is None:
         raise ResourceError(
             f"{name} was written in {region} but cannot be read there",

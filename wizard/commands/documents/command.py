@@ -216,7 +216,10 @@ def _denied(error: PermissionDenied, facts: StackFacts) -> PermissionDenied:
     actions = f"s3:ListBucket, s3:GetObject, s3:UpdateObjectEncryption and {', '.join(MOVE_ACTIONS)}"
     return PermissionDenied(
         f"the caller may not read or move the documents ({error.message}); it takes {actions} through S3",
-        Text(eonpro("policy", "documents", "--stack", facts.stack), "   prints the policy; detach it afterwards"),
+        Text(
+            eonpro("policy", "documents", "--stack", facts.stack),
+            "   prints what to attach beside `policy auditor`, to no administrator of the keys; detach it afterwards",
+        ),
     )
 
 

@@ -45,9 +45,10 @@ REPAIR_READS = (
     ("service deployments", "ecs:DescribeServiceDeployments"),
     ("account", "account-access:ListApplications"),
     ("account", "account-access:ListEntitlements"),
+    ("account", "servicequotas:ListAWSDefaultServiceQuotas"),
 )
-"""Not used on a healthy stack: doctor reads how far a deployment in stages is, and who is assigned to a role that AWS
-account access can assume."""
+"""Not used on every stack: doctor reads how far a deployment in stages is, and who is assigned to a role that AWS
+account access can assume; the report reads the default of a quota that the account has no value of its own for."""
 _APPLICATION = ("application's role", "application's user", "existing application role", "existing application user")
 
 
@@ -197,8 +198,8 @@ def _next_steps(account_id: str, application: str) -> tuple[str, ...]:
 def documents_remarks(setup: Setup) -> tuple[str, ...]:
     """What the policies of the documents are for, in words."""
     return (
-        f"{setup.settings.names.label}Documents opens the documents: attach it for the time of `documents encrypt`, to "
-        "nobody who runs the platform",
+        f"{setup.settings.names.label}Documents opens the documents: attach it, beside what `policy auditor` prints, "
+        "for the time of `documents encrypt`, to nobody who runs the platform: the key refuses its administrators",
         "the buckets are the application's: add the statements to the policy that each has. `doctor` prints the "
         "command with both",
     )

@@ -67,8 +67,9 @@ def for_values(
     )
     answered = {key: answer.value for key, answer in resolved.items()}
     if answered.get("account") == CALLER:
-        # Only AWS knows the caller's account, and no AWS API is called here.
+        # Only AWS knows the caller's account, and no AWS API is called here; the settings name the stack's.
         del answered["account"]
+        answered |= {"account": saved.account_id} if saved else {}
     if not answered.get("administrators") and not answered.get("administrator_patterns"):
         answered["administrators"] = (CALLER,)
     answered = {**_DEFAULTS, **answered}

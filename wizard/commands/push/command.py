@@ -236,7 +236,7 @@ def _show(ui: Terminal, instances: Instances, settings: Settings) -> None:
         if instances.stale is False:
             ui.line(Text(f"{place}: ", instances.why), mark=mark)
         else:
-            ui.line(Text(f"whether {place} has the new values is not known: ", instances.why), mark=mark)
+            ui.line(Text(f"{place}: whether the new values are in use is not known: ", instances.why), mark=mark)
     elif instances.stale and instances.why:
         name = f"{deployment.name} ({deployment.id})"
         ui.line(f"{place} does not have the values: {name}: {instances.why}", mark=Mark.WARN)

@@ -261,7 +261,9 @@ def show_rotations(ui: Terminal, key_rotations: KeyRotations) -> None:
         ui.line(f"a rotation on demand is in progress since {key_rotations.on_demand_started:%Y-%m-%d %H:%M} UTC")
     if key_rotations.on_demand_limit is None:
         ui.line(
-            "rotations on demand left: unknown, because Service Quotas has no limit for this Region", mark=Mark.WARN
+            "rotations on demand left: unknown, because Service Quotas has no limit for this Region, or the caller is "
+            "not allowed servicequotas:ListServiceQuotas (`policy auditor` has it)",
+            mark=Mark.WARN,
         )
     else:
         ui.line(f"rotations on demand left: {key_rotations.on_demand_left} of {key_rotations.on_demand_limit}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 
+from components.policies.boundary import bounded_arns
 from components.policies.named_resources import named_resources
 from components.policies.stack import (
     alert_rules_of,
@@ -108,6 +109,10 @@ def _replicas_elsewhere(settings: Settings) -> list[str]:
     return [settings.arn("kms", "key/mrk-*", region="*")] if settings.multi_region else []
 
 
+BOUNDARY = "permissions boundary"
+"""The policy that limits what the stack makes. It is only read, where the simulator says that it denies something."""
+
+
 def _administrators(setup: Setup) -> dict[str, list[str]]:
     settings = setup.settings
     named = {*settings.administrators, *settings.deletion_administrators, *settings.incident_responders}
@@ -131,13 +136,14 @@ def _principals(settings: Settings) -> dict[str, list[str]]:
     existing = settings.app_principal_arn
     user = existing if existing and ":user/" in existing else None
     role = existing if existing and ":role/" in existing else None
-    provider = vercel.provider_arn_of(settings)
+    provider, boundary = vercel.provider_arn_of(settings), settings.permissions_boundary_arn
     return {
         **_named(settings),
         "existing application user": [user] if user else [],
         "existing application role": [role] if role else [],
         "Vercel's identity provider": [provider] if settings.trusts_vercel and provider else [],
         **{name: [arn] for each in platforms().values() for name, arn in each.existing(settings).items() if arn},
+        BOUNDARY: [boundary] if boundary and bounded_arns(settings) else [],
         # The operator's own name is not known here, and the simulator tells nothing that its policies do not grant.
         "callers": [settings.arn("iam", "user/*"), settings.arn("iam", "role/*")],
     }

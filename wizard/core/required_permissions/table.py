@@ -15,8 +15,8 @@ from components.policies.boundary import keeping_statements, tagged
 from components.policies.stack import other_keys_of, reads_itself, trail_arn_of
 from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn
-from components.targets.platform import platforms
 from wizard.core.required_permissions.resources import (
+    BOUNDARY,
     CREATE_ONLY,
     FEATURES,
     LOGS_KEY,
@@ -29,25 +29,6 @@ from wizard.core.required_permissions.resources import (
 )
 
 TABLE = Path(__file__).with_name("measured.json")
-
-OPTIONAL = frozenset(
-    {
-        "account:ListRegions",
-        *(action for each in platforms().values() for action in each.optional_actions),
-        "iam:GetAccountAuthorizationDetails",
-        "iam:GetAccountSummary",
-        "iam:ListAccountAliases",
-        "s3:ListAllMyBuckets",
-        "servicequotas:GetServiceQuota",
-    }
-)
-"""Actions for prompts and early checks that the setup can do without: not in the operator's policy.
-
-The policy does not cover the bucket for Pulumi's state either. It is created once, before there is a stack, and needs
-s3:CreateBucket, s3:PutBucketPolicy, s3:PutBucketPublicAccessBlock, s3:PutBucketOwnershipControls,
-s3:PutBucketVersioning, s3:PutEncryptionConfiguration, s3:PutBucketTagging and the matching reads.
-"""
-
 
 UNCHECKED = frozenset(
     {
@@ -285,7 +266,7 @@ def _checked(setup: Setup) -> _Actions:
     return {
         resource: (arns, sorted(operator_actions(setup, resource) - UNCHECKED))
         for resource, arns in resources_of(setup).items()
-        if resource not in (REPLICAS_ELSEWHERE, RECORDS)
+        if resource not in (BOUNDARY, REPLICAS_ELSEWHERE, RECORDS)
     }
 
 

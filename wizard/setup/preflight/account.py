@@ -66,7 +66,9 @@ def rights(settings: Settings, aws: AwsClient, stack: str, only: tuple[str, ...]
     """
     if only is None:
         return Rights()
-    policy = eonpro("policy", "operator", *(() if stack == "production" else ("--stack", stack)))
+    of_stack = () if stack == "production" else ("--stack", stack)
+    # An answers file may say `account: caller`, and `policy` calls no AWS API.
+    policy = eonpro("policy", "operator", *of_stack, "--account", settings.account_id)
     fact, error = attempt(partial(aws.permissions.check_permissions, only=only), settings)
     if fact is None:
         # Not a problem: AWS itself will refuse what is not allowed.

@@ -1,11 +1,10 @@
-"""The redeploy of the application on ECS: its IAM policy, the new revision, the rollout, and the rollback.
+"""The redeploy of the application on ECS: its IAM permissions, the new revision, the rollout, and the rollback.
 
 Acts through `EcsServices`.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -38,11 +37,6 @@ if TYPE_CHECKING:
     from wizard.aws.ecs import EcsServices
 
 Statement = dict[str, Any]
-
-
-def redeploy_policy(settings: Settings, *, task_role: str) -> dict[str, Any]:
-    """The statements of the redeploy as a policy document."""
-    return {"Version": "2012-10-17", "Statement": redeploy_statements(settings, task_role=task_role)}
 
 
 def redeploy_statements(settings: Settings, *, task_role: str) -> list[Statement]:
@@ -82,14 +76,6 @@ def _times(settings: Settings) -> Statement:
     return allow("SeeWhenTheValuesWereWritten", "ssm:GetParameters", names)
 
 
-def with_rights(error: PermissionDenied, settings: Settings, *, task_role: str) -> PermissionDenied:
-    """The error with the whole policy in its hint: the user requests the permissions only once."""
-    document = json.dumps(redeploy_policy(settings, task_role=task_role), indent=2)
-    return PermissionDenied(
-        error.message, Text(error.hint, "\nthe redeploy needs these permissions and no others:\n", document)
-    )
-
-
 def redeploy(
     ecs_services: EcsServices, context: TargetContext, *, on_message: OnMessage, now: Now, pause: Pause
 ) -> Redeployed:
@@ -117,7 +103,8 @@ def redeploy(
         watch = RolloutWatch(ecs_services=ecs_services, on_message=on_message, now=now, pause=pause)
         ended = watch.until_over(service, rollout, former.task_definition)
     except PermissionDenied as error:
-        raise with_rights(error, settings, task_role=expected.task_role) from error
+        needed = eonpro("policy", "delivery", "--stack", context.stack)
+        raise PermissionDenied(error.message, Text(error.hint, "; all that the redeploy needs: ", needed)) from error
     outcome = (
         _waiting(ended, context.stack)
         if ended.end is RolloutEnd.WAITING

@@ -42,7 +42,8 @@ class Control:
     def respond(self, environ: dict[str, Any]) -> protocol.Response:
         """Answer one request.
 
-        `/` returns the nonce. `/faults` takes POST and DELETE, `/calls` and `/permissions` GET and DELETE.
+        `/` returns the nonce. `/faults` takes POST and DELETE, `/calls` and `/permissions` GET and DELETE;
+        the last has what was allowed and what was refused.
         `/task-credentials?role=` returns the credentials of an ECS task. `/tasks?cluster=&service=` returns the
         environment of the running tasks; a POST there takes `exitCode`, with which the next `times` tasks exit.
         `/service-control-policies` (PUT) takes the `policies` that the organization applies to this account;
@@ -73,7 +74,7 @@ class Control:
             case "DELETE", "calls":
                 self.calls.clear()
             case "GET", "permissions":
-                answer = {"permissions": enforcement.permissions()}
+                answer = {"permissions": enforcement.permissions(), "refusals": enforcement.refusals()}
             case "DELETE", "permissions":
                 enforcement.clear_permissions()
             case "PUT", "service-control-policies":

@@ -124,3 +124,16 @@ def test_an_emulator_that_lacks_an_operation_is_named():
 def test_a_code_in_a_namespace_is_read_without_it():
     error = said("com.amazonaws.kms#AccessDeniedException")
     assert isinstance(translate(error, action="kms:CreateKey", origin=AWS), PermissionDenied)
+
+
+@pytest.mark.parametrize(
+    ("operation", "message", "action"),
+    [
+        ("s3:HeadBucket", "Forbidden", "s3:ListBucket"),
+        ("ecs:RegisterTaskDefinition", "U is not authorized to perform: iam:PassRole on resource: R", "iam:PassRole"),
+    ],
+)
+def test_a_refusal_names_the_action_that_a_policy_has_to_allow(operation: str, message: str, action: str) -> None:
+    error = translate(said("AccessDenied", message, 403), action=operation, origin=AWS)
+    assert error.message.startswith(f"the caller is not allowed {action}: ")
+    assert error.hint.startswith(f"allow {action} for the caller")

@@ -27,7 +27,7 @@ from tests.wizard.fakes.clients import (
 )
 from wizard.commands.backup import destination
 from wizard.commands.backup.destination import BackupCopy, DestinationKind, State, copy_to_region
-from wizard.core.errors import DataKeyConflict, ResourceError, UsageError
+from wizard.core.errors import DataKeyConflict, PermissionDenied, ResourceError, UsageError
 from wizard.core.models.rotation import BucketLock
 from wizard.core.next_command import Command
 from wizard.data_key.backup_document import parse, text_of
@@ -134,6 +134,17 @@ def test_a_bucket_without_a_lock_gets_nothing() -> None:
         kept("s3://plain/b.json", backup_storage)
     assert isinstance(refused.value.hint, Command) and "#" not in refused.value.hint, "it runs as it is"
     assert "put-object-lock-configuration" in refused.value.hint and backup_storage.objects == {}
+
+
+def test_a_refusal_names_all_that_a_bucket_of_backups_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> bool:
+        raise PermissionDenied("the caller is not allowed s3:PutObject", "ask")
+
+    monkeypatch.setattr(FakeBackupStorage, "create", refused)
+    with pytest.raises(PermissionDenied, match="s3:PutObject") as error:
+        kept(S3)
+    assert error.value.hint.startswith("ask; ")
+    assert f"s3:PutObjectRetention, s3:GetObject, s3:GetObjectRetention on s3://{VAULT_BUCKET}" in error.value.hint
 
 
 def test_an_object_that_does_not_read_back_is_told() -> None:

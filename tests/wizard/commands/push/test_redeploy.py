@@ -101,7 +101,7 @@ def test_what_cannot_be_known_is_told_as_unknown(world) -> None:
     world.vercel.failures["current_deployment"] = Unsupported("it does not tell of deployments", "look")
     document = world.push()
     assert (document["redeploys"], stale(document), world.code) == ([], [("vercel", False)], 0)
-    assert "whether production on Vercel has the new values is not known" in world.warned
+    assert "production on Vercel: whether the new values are in use is not known" in world.warned
     assert states(world.push(redeploy=True)) == ["failed"]
     assert world.code == 1
 
@@ -111,7 +111,7 @@ def test_on_ecs_without_a_service_it_is_unknown_and_a_wish_for_it_is_told_as_fai
     world.given.clear()
     document = world.push()
     assert (document["redeploys"], stale(document)) == ([], [("ecs", False)])
-    assert "whether the service on ECS has the new values is not known" in world.warned
+    assert "the service on ECS: whether the new values are in use is not known" in world.warned
     assert states(world.push(redeploy=True)) == ["failed"] and world.code == 1
 
 

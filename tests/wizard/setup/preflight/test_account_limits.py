@@ -21,7 +21,9 @@ def aws() -> FakeAwsClient:
 def test_the_policy_to_ask_for_is_that_of_the_stack(aws) -> None:
     aws.lacking = ("kms:CreateKey",)
     (problem,) = rights(settings(), aws, "staging").problems
-    assert problem.next.startswith("python -m wizard policy operator --stack staging")
+    assert problem.next.startswith(
+        f"python -m wizard policy operator --stack staging --account {settings().account_id}"
+    )
 
 
 def test_a_long_list_of_unknown_rights_ends_after_a_few_lines(aws) -> None:

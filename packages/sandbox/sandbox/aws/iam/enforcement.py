@@ -1,4 +1,4 @@
-"""IAM enforcement: a call fails unless the caller's policies allow it; and the record of used permissions.
+"""IAM enforcement: a call fails unless the caller's policies allow it; and the record of what was allowed and refused.
 
 Reads moto's IAM and keeps the record in this process.
 """
@@ -29,7 +29,17 @@ class Permission:
     by: str
 
 
+@dataclass(frozen=True, order=True, kw_only=True)
+class Refusal:
+    """An action that a principal was refused at least once."""
+
+    principal: str
+    action: str
+    resource: str
+
+
 _permissions: set[Permission] = set()
+_refusals: set[Refusal] = set()
 
 
 def permissions() -> list[dict[str, str]]:
@@ -37,8 +47,15 @@ def permissions() -> list[dict[str, str]]:
     return [vars(permission) for permission in sorted(_permissions)]
 
 
+def refusals() -> list[dict[str, str]]:
+    """Every action that was refused, once, in order."""
+    return [vars(refusal) for refusal in sorted(_refusals)]
+
+
 def clear_permissions() -> None:
+    """Forget what was allowed and what was refused."""
     _permissions.clear()
+    _refusals.clear()
 
 
 def record_permission(call: Call, caller: Principal, *, action: str, resource: str, by: str) -> None:
@@ -46,6 +63,12 @@ def record_permission(call: Call, caller: Principal, *, action: str, resource: s
     if call.parameters.get("DryRun") is True:
         return
     _permissions.add(Permission(principal=caller.identity, action=action, resource=resource, region=call.region, by=by))
+
+
+def record_refusal(call: Call, caller: Principal, *, action: str, resource: str) -> None:
+    """Record a refused action. A dry run asks whether it would be refused, so it is not recorded."""
+    if call.parameters.get("DryRun") is not True:
+        _refusals.add(Refusal(principal=caller.identity, action=action, resource=resource))
 
 
 def enforce_identity_policies(call: Call, caller: Principal | None) -> None:
@@ -79,6 +102,7 @@ def _reason(required: RequiredAction, decision: Decision) -> str:
 
 
 def _access_denied(call: Call, caller: Principal, required: RequiredAction, reason: str) -> AwsError:
+    record_refusal(call, caller, action=required.action, resource=required.resource)
     message = (
         f"User: {caller.arn} is not authorized to perform: {required.action} on resource: {required.resource} {reason}"
     )

@@ -95,6 +95,7 @@ def _enforce(call: Call, caller: Principal, action: str, key: Key, context: dict
             else "because no resource-based policy allows the action"
         )  # fmt: skip
         message = f"User: {caller.arn} is not authorized to perform: {action} on resource: {key.arn} {reason}"
+        enforcement.record_refusal(call, caller, action=action, resource=key.arn)
         raise AwsError("AccessDeniedException", message)
     source = enforcement.BY_KEY_POLICY if by_itself else enforcement.BY_IAM
     enforcement.record_permission(call, caller, action=action, resource=key.arn, by=source)
