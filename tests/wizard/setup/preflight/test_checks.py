@@ -454,7 +454,7 @@ def test_a_first_set_up_that_lost_its_state_goes_on_by_its_claim(world) -> None:
 def test_a_data_key_that_another_run_stores_meanwhile_is_the_stacks_own(world, monkeypatch) -> None:
     world.engine.stack_state = built(world.aws, settings())
     stored = world.aws.stored_keys.pop(STORED_KEY)
-    versions = world.aws.key_rotation.versions
+    versions: Callable[[Settings], tuple[DataKeyVersion, ...]] = world.aws.key_rotation.versions
     at = datetime(2026, 1, 1, tzinfo=UTC)
     world.aws.key_rotation.keep(SAVED, stored.wrapped, key_arn=KEY, origin=VersionOrigin.FIRST, at=at)
 
