@@ -59,6 +59,9 @@ def context_of_key(session: Session, key_arn: str, tags: Mapping[str, str] | Non
     return {
         **key_context(key_arn, aliases=aliases),
         **(named if tags is not None else {}),
+        # A call with a key that exists sets no tags.
+        "aws:RequestTag/": (),
+        "aws:TagKeys": (),
         # No AWS service stands between, as S3 does for a document.
         "kms:ViaService": (),
         # https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html: the data key has none.
@@ -112,11 +115,22 @@ def _evaluation(action: str, result: Mapping[str, Any], known: Context) -> State
         by_organization=organization.get("AllowedByOrganizations"),
         depends_on=()
         if ruling is Ruling.ALLOWED
-        else tuple(sorted(key for key in missing if not _is_known(key.lower(), known))),
+        else tuple(sorted(key for key in missing if not _is_known(key.lower(), known, of=action))),
     )
 
 
-def _is_known(key: str, known: Context) -> bool:
+_OF_ONE_SERVICE = frozenset({"ecs", "iam", "kms", "s3", "secretsmanager", "ssm"})
+"""Services whose own condition keys are in the requests of no other service.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
+"""
+
+
+def _is_known(key: str, known: Context, *, of: str) -> bool:
+    """Whether a condition key has its value, or is known to be absent from a request of the action `of`."""
+    service = key.partition(":")[0]
+    if service in _OF_ONE_SERVICE and service != of.partition(":")[0]:
+        return True
     return key in known or any(key.startswith(prefix) for prefix in known if prefix.endswith(("/", ":")))
 
 
@@ -137,9 +151,9 @@ def _with_boundary(
         return tuple(evaluations)
 
     used = {key.lower() for each in boundary.statements for condition in each.conditions.values() for key in condition}
-    context = {**{key: () for key in used if _is_known(key, known)}, **known}
 
     def terms(action: str) -> tuple[str, ...]:
+        context = {**{key: () for key in used if _is_known(key, known, of=action)}, **known}
         says = evaluate_policies((boundary,), Request(action=action, resource=resource, context=context))
         if not says.is_allowed:
             return ()

@@ -109,6 +109,21 @@ def test_of_a_key_that_does_not_exist_yet_the_tags_are_those_that_it_will_have(s
     assert script.calls == ["SimulatePrincipalPolicy"]
 
 
+def test_what_no_request_with_a_key_has_is_known_to_be_absent(asked: Any, scripted: Any) -> None:
+    """An operator's policies have conditions for other calls, and AWS lists the keys of all of them."""
+    of_other_calls = ("aws:RequestTag/Application", "aws:TagKeys", "iam:PermissionsBoundary", "ssm:Overwrite")
+    asked.answer(
+        "SimulatePrincipalPolicy", answer(result("implicitDeny", missing(*of_other_calls), action="kms:PutKeyPolicy"))
+    )
+    simulation = simulate(scripted, "kms:PutKeyPolicy")
+    assert (simulation.allowed, simulation.depends_on) == (False, ())
+
+
+def test_a_key_of_the_service_itself_is_not(asked: Any, scripted: Any) -> None:
+    asked.answer("SimulatePrincipalPolicy", answer(result("implicitDeny", missing("kms:GrantOperations"))))
+    assert simulate(scripted).depends_on == ("kms:GrantOperations",)
+
+
 def test_tags_that_cannot_be_read_are_unknown(script: Any, scripted: Any) -> None:
     for operation in ("ListResourceTags", "ListAliases"):
         script.refuse(operation, "AccessDeniedException", "no", status=400)

@@ -134,16 +134,24 @@ def policies_of(setup: Setup, *, with_removal: bool = False) -> dict[str, Policy
     return in_parts("Operator", setup, [*allowed, *removal, *keeping_statements(bounded)])
 
 
+_NO_ADMINISTRATOR = (
+    "KMS makes a key only for somebody who may change its policy, and this policy leaves that to the administrators of "
+    "the key: who runs the first set-up has to be one of them"
+)
+
+
 def remarks(setup: Setup) -> tuple[str, ...]:
     """What an administrator has to create before the operator can make anything, in words."""
     settings = setup.settings
     boundary = boundary_arn_of(settings)
+    lines = () if setup.operator in settings.administrators else (_NO_ADMINISTRATOR,)
     if not bounded_arns(settings):
-        return ()
+        return lines
     if settings.permissions_boundary_arn:
-        return (f"what it makes needs the permissions boundary {boundary}, which the settings name",)
+        return (*lines, f"what it makes needs the permissions boundary {boundary}, which the settings name")
     name = settings.names.boundary
     return (
+        *lines,
         f"what it makes needs the permissions boundary {name}, which an administrator creates once: save what "
         f"`policy boundary` prints, with the same answers, as {name}.json, and then",
         shell("aws", "iam", "create-policy", "--policy-name", name, "--policy-document", f"file://{name}.json"),

@@ -99,6 +99,20 @@ def test_a_document_that_is_too_long_comes_in_parts_that_say_the_same() -> None:
     assert each_statement(dict(parts)) == [*allowed, *denied(dict(parts))]
 
 
+@pytest.mark.parametrize(
+    ("administrators", "is_said"), [("caller", False), (f"caller,{OFFICER}", False), (OFFICER, True)]
+)
+def test_who_administers_no_key_is_told_that_kms_makes_none_for_them(administrators: str, is_said: bool) -> None:
+    said: list[str] = []
+
+    def build(setup: Setup) -> dict[str, Any]:
+        said.extend(operator.remarks(setup))
+        return dict(policies_of(setup))
+
+    for_values({**GIVEN, "administrators": administrators}, {}, build=build)
+    assert any("KMS makes a key only for somebody who may change its policy" in each for each in said) is is_said
+
+
 @pytest.mark.parametrize("changes", [{}, EVERYTHING])
 def test_no_wildcard_and_no_deletion_is_granted(changes: dict[str, Any]) -> None:
     for action, _ in granted(asked(**changes)):
