@@ -103,7 +103,7 @@ def _accepted(accepted: Sequence[PrincipalRights], sign_off: SignOff) -> Notice:
 
 
 def _unknown(facts: StackFacts, rights: KeyRights) -> Iterator[Notice]:
-    names = [principal.arn for principal in rights.undecided]
+    names = ["everybody else" if "*" in principal.arn else principal.arn for principal in rights.undecided]
     if not names:
         return
     parts: list[tuple[str, object]] = [("the account's IAM", facts.iam)]
