@@ -51,13 +51,18 @@ def _machine(stage: Stage, verdict: Verdict) -> type[RuleBasedStateMachine]:
         def begin(self, kind: str) -> None:
             self.block = stage.fork(kind)
             self.world, template = self.block.__enter__()
-            self.account = template
+            self.account = self.begun = template
             self.judge = Judge(verdict.history, self.world, template)
             self.pending = kind == "pending"
 
         @rule(name=st.sampled_from(SIMPLE), happens=_HAPPENS)
         def run(self, name: str, happens: Any) -> None:
-            self._run(COMMANDS[name], happens)
+            command = COMMANDS[name]
+            if name == "rotate-cmk":
+                # Within an hour of the first rotation another one is none, so the first one counts.
+                check = command.check
+                command = replace(command, check=lambda world, account, _: check(world, account, self.begun))
+            self._run(command, happens)
 
         @rule(happens=_HAPPENS)
         def rotate_the_data_key(self, happens: Any) -> None:
