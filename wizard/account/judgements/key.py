@@ -27,7 +27,7 @@ _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):([0-9]{12}):(key|alias)/.+")
 
 @judgement()
 def check_settings(facts: StackFacts) -> Iterator[Notice]:
-    """Whether the settings name the Region, the application and the environment that the stack was built with."""
+    """Whether the settings name the Region, application, environment and bucket that the stack was built with."""
     for key, own, wanted in facts.replaced:
         command = shell("pulumi", "config", "set", key, own, "--stack", facts.stack)
         if key == "aws:region":
@@ -40,8 +40,8 @@ def check_settings(facts: StackFacts) -> Iterator[Notice]:
         else:
             yield Notice.wrong(
                 "names-of-settings",
-                what=f"the settings name the {key.rpartition(':')[2]} {wanted}, but the stack was built for {own}",
-                why="every name in the account follows from it, and nothing exists under the new ones",
+                what=f"the settings name the {key.rpartition(':')[2]} {wanted}, but the stack was built with {own}",
+                why="names in the account follow from it, and nothing exists under the new ones",
                 command=command,
             )
 
