@@ -115,6 +115,9 @@ def read(
                 status = replace(status, why=error.message, exit_code=error.exit_code, hint=error.hint)
         elif listed is not None and (row is None or row.resources == 0):
             status = replace(_unread(stack_name, here[stack_name]), status=HealthStatus.NOT_BUILT)
+            if stored := accounts[stack_name].result().fingerprint:
+                why = f"the account has its data key {stored}, but the state has none of it: removed, lost or elsewhere"
+                status = replace(status, status=HealthStatus.WRONG, why=why)
         else:
             status = accounts[stack_name].result()
             status = replace(status, stack=stack_name, why=status.why or why_unlisted)

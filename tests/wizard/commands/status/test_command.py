@@ -399,6 +399,14 @@ def test_all_are_those_with_settings_here_and_those_of_the_backend(world: World)
     assert whys["broken"] == "region: is missing"
 
 
+def test_a_stack_whose_state_is_not_here_is_not_called_new(world: World) -> None:
+    for world.backend in ((listed("another"),), (listed("production", resources=0),)):
+        row = world.one()
+        assert row.status is HealthStatus.WRONG and "the state has none of it" in row.why
+    world.aws.stored_keys.clear()
+    assert world.one().status is HealthStatus.NOT_BUILT
+
+
 def test_settings_that_cannot_be_used_fail_with_the_command_that_brings_them_back(world: World) -> None:
     del world.settings["production"]
     (row,) = world.read(unreadable={"production": BROKEN})
