@@ -241,7 +241,7 @@ def check_rotation(facts: StackFacts) -> Iterator[Notice]:
     """Whether KMS rotates the key, and how often."""
     key, period = facts.key, facts.settings.rotation_period_days
     if not isinstance(key, KeyFact):
-        yield from unread_key(str(facts.key_arn), key)
+        yield from unread_key(facts.key_arn, key)
         return
     arn = key.arn
     rotate = fixes.aws(facts, "kms", "enable-key-rotation", "--key-id", arn, "--rotation-period-in-days", str(period))

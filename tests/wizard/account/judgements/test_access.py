@@ -409,8 +409,9 @@ def test_a_data_key_that_only_previews_have(fixture: DoctorFixture) -> None:
     # What is not deployed has nothing to push.
     fixture.engine.stack_state = StackState(exists=True, has_key=False)
     fixture.aws.aliases.clear()
-    findings = fixture.diagnosis((check_stack, *ACCESS_CHECKS)).findings
-    assert [finding.code for finding in findings] == ["stack-not-built"]
+    diagnosis = fixture.diagnosis((check_stack, *ACCESS_CHECKS))
+    assert [finding.code for finding in diagnosis.findings] == ["stack-not-built"]
+    assert not any("None" in each.what for each in diagnosis.not_checked)
 
 
 def test_an_earlier_version_is_out_of_step_and_pushed_anew(fixture: DoctorFixture) -> None:
