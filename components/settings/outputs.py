@@ -76,10 +76,12 @@ class Outputs:
         )
 
 
-def replaced_by(settings: Settings, *, key_arn: str, parameter_prefix: str) -> tuple[tuple[str, str, str], ...]:
+def replaced_by(
+    settings: Settings, *, key_arn: str, parameter_prefix: str, trail_bucket: str | None = None
+) -> tuple[tuple[str, str, str], ...]:
     """The settings that would replace a deployed stack, by its outputs: (configuration key, the stack's value, theirs).
 
-    Every name in the account follows from these values.
+    Names in the account follow from these values. `trail_bucket`: the one that the stack made; None without one.
     """
     _, application, environment = parameter_prefix.split("/")
     own = (
@@ -87,7 +89,11 @@ def replaced_by(settings: Settings, *, key_arn: str, parameter_prefix: str) -> t
         (f"{PROJECT}:application", application, settings.application),
         (f"{PROJECT}:environment", environment, settings.environment),
     )
-    return tuple(each for each in own if each[1] != each[2])
+    changed = tuple(each for each in own if each[1] != each[2])
+    bucket = settings.names.trail_bucket
+    if changed or trail_bucket in (None, bucket) or not settings.makes_trail:
+        return changed  # Without a bucket in the settings its name follows from the others.
+    return ((f"{PROJECT}:trailBucket", trail_bucket, bucket),)
 
 
 _REQUIRED = tuple(name for name, field in Outputs.__dataclass_fields__.items() if field.default is MISSING)

@@ -44,7 +44,7 @@ CODES = {
     "stack-state-lost": "the account has resources that are not in the state",
     "stack-pending-operations": "an interrupted update left operations behind",
     "region-of-settings": "the settings name another Region than the stack was built in",
-    "names-of-settings": "the settings name another application or environment than the stack was built for",
+    "names-of-settings": "the settings name another application, environment or bucket than the stack has",
     "key-pending-deletion": "the key is going to be deleted",
     "key-missing": "the key does not exist",
     "key-unavailable": "the key cannot be used in its current state",
@@ -247,9 +247,9 @@ CONSEQUENCES = (
     ("documents-key-unusable", "documents-key-policy-widened documents-key-rotation stack-behind"),
     (
         "stack-not-built",
-        f"{WITHOUT_KEY} {ABSENT} data-key-not-created variable-missing policy-missing principal-missing "
-        "provider-missing alerts-topic-missing alerts-rule-off alerts-undelivered alerts-topic-widened "
-        "bucket-lock-missing bucket-access-logs-off",
+        f"{WITHOUT_KEY} {ABSENT} data-key-not-created variable-missing variable-wrong-environment policy-missing "
+        "principal-missing provider-missing alerts-topic-missing alerts-rule-off alerts-undelivered "
+        "alerts-topic-widened bucket-lock-missing bucket-access-logs-off",
     ),
     (
         "backend-unreachable stack-state-damaged stack-elsewhere stack-state-lost stack-pending-operations",

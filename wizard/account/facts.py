@@ -127,10 +127,15 @@ class StackFacts:
     @property
     def replaced(self) -> tuple[tuple[str, str, str], ...]:
         """What an update with these settings would replace: (configuration key, the stack's value, theirs)."""
-        made = self.outputs
-        if made is None:
+        state = self.state
+        if isinstance(state, SetupError) or (made := state.outputs) is None:
             return ()
-        return replaced_by(self.settings, key_arn=made.key_arn, parameter_prefix=made.parameter_prefix)
+        return replaced_by(
+            self.settings,
+            key_arn=made.key_arn,
+            parameter_prefix=made.parameter_prefix,
+            trail_bucket=state.trail_bucket,
+        )
 
     @property
     def backend(self) -> str | SetupError:

@@ -22,7 +22,7 @@ from components.installation import origin
 from wizard import SOURCE_FOLDER, version
 from wizard.cli import pins, project_environment, project_trust
 from wizard.cli.project_trust import REQUIREMENTS
-from wizard.core import files, json_documents
+from wizard.core import files, json_documents, requirements_file
 from wizard.core.child_environment import inherited
 from wizard.core.errors import SetupError, UsageError
 from wizard.core.next_command import SCRIPT, Result, Text, eonpro, shell
@@ -157,7 +157,9 @@ def _refuse_others(folder: Path, template: Mapping[str, bytes]) -> None:
     if project_trust.is_trusted(folder):
         return
     for name in project_trust.EXECUTED:
-        if (path := folder / name).exists() and files.read(path) != template.get(name):
+        if (path := folder / name).exists() and (content := files.read(path)) != template.get(name):
+            if fault := requirements_file.conflict(content.decode(errors="replace")):
+                raise UsageError(f"{path} {fault}", project_trust.way_out(folder, name, content))
             trust = eonpro("init", "--trust", folder, advice="allows it; read its files first, if they are not yours")
             below = eonpro("init", folder / SCRIPT)
             is_project = installation.is_project(str(folder))

@@ -60,9 +60,10 @@ def check_name(folder: Path) -> None:
 
 
 def installed(project: Path) -> str:
-    """The version of this program in the project's `.venv`; empty without one."""
+    """The version of this program in the project's `.venv`; empty without one, or without the Python below it."""
     found = (project / ".venv").glob("lib/python3.*/site-packages/eonpro_kms-*.dist-info")
-    names = sorted(path.name for path in found if script(project).exists())
+    needed = (script(project), script(project).with_name("python"))
+    names = sorted(path.name for path in found if all(each.exists() for each in needed))
     return names[-1].removeprefix("eonpro_kms-").removesuffix(".dist-info") if names else ""
 
 

@@ -172,10 +172,10 @@ def _check(project: Path, contents: Mapping[str, bytes]) -> None:
     }
     for name, fault in faults.items():
         if fault:
-            raise UsageError(f"{project / name} {fault}", _way_out(project, name, contents[name]))
+            raise UsageError(f"{project / name} {fault}", way_out(project, name, contents[name]))
 
 
-def _way_out(project: Path, name: str, content: bytes) -> str:
+def way_out(project: Path, name: str, content: bytes) -> str:
     """What to do about a file of the project that is refused."""
     if requirements_file.conflict(content.decode(errors="replace")):
         # Of a file in conflict git brings no committed form back.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from wizard.core.next_command import Command
+from wizard.core.next_command import Command, Text, chain
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,9 +123,10 @@ class OutcomeUnknown(SetupError):
 class TargetMissing(SetupError):
     """The platform of the application does not exist: a project on Vercel. `others`: the command that lists others."""
 
-    def __init__(self, message: str, hint: str, others: Command | None = None) -> None:
-        super().__init__(message, hint)
-        self.others = others
+    def __init__(self, message: str, create: str, others: Command | None = None) -> None:
+        renamed = Text("was it renamed? Then name it: --vercel-project NAME; if there is none: ", create)
+        super().__init__(message, chain(others, advice=renamed) if others else create)
+        self.create, self.others = create, others
 
 
 class Unsupported(SetupError):

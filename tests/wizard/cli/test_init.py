@@ -74,6 +74,14 @@ def test_after_one_that_failed_the_same_command_makes_it(tmp_path: Path, monkeyp
     assert "requirements.txt" in written and "Pulumi.yaml" in written and present == ()
 
 
+def test_a_merge_conflict_is_resolved_before_anything_is_trusted(tmp_path: Path):
+    init.make(tmp_path)
+    (tmp_path / "requirements.txt").write_text("<<<<<<< HEAD\n=======\n>>>>>>> newer\n")
+    with pytest.raises(UsageError, match="has a merge conflict in line 1") as refused:
+        init.make(tmp_path)
+    assert refused.value.hint == f"git -C {tmp_path} checkout --ours -- requirements.txt"
+
+
 @pytest.fixture
 def renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "project"

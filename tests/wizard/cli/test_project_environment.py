@@ -43,7 +43,9 @@ def pin(project: Path, version: str) -> None:
 def has(project: Path, version: str) -> None:
     """The environment has this version."""
     (project / ".venv" / "bin").mkdir(parents=True, exist_ok=True)
-    (project / ".venv" / "bin" / "eonpro-kms").touch()
+    for name in ("eonpro-kms", "python"):
+        (project / ".venv" / "bin" / name).unlink(missing_ok=True)
+        (project / ".venv" / "bin" / name).touch()
     packages = project / ".venv" / "lib" / "python3.11" / "site-packages"
     for earlier in packages.glob("eonpro_kms-*"):
         earlier.rmdir()
@@ -75,6 +77,15 @@ def test_an_environment_of_another_version_is_made_anew(project: Path, before: s
     program, said = taken(project)
     assert program == project / ".venv/bin/eonpro-kms" and len(said) == 1 and OWN in said[0]
     assert project_environment.installed(project) == OWN
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(project: Path):
+    has(project, OWN)
+    (project / ".venv" / "bin" / "python").unlink()
+    (project / ".venv" / "bin" / "python").symlink_to(project / "removed" / "python3.11")
+    program, said = taken(project)
+    assert program == project / ".venv" / "bin" / "eonpro-kms" and len(said) == 1
+    assert (project / ".venv" / "bin" / "python").exists()
 
 
 @pytest.mark.parametrize("command", ["status", "setup"])

@@ -158,6 +158,8 @@ def test_a_project_that_is_not_there_is_told_with_the_near_ones(vercel: Place) -
     with pytest.raises(SetupError, match="no project eonpr0 in the Vercel team clinic; it has eonpro") as caught:
         vercel.edge().find_project("clinic", "eonpr0")
     assert isinstance(caught.value, TargetMissing) and caught.value.others == "vercel project ls --scope clinic"
+    # One that was renamed has the application: a second one of its name would be empty.
+    assert caught.value.hint == "vercel project ls --scope clinic"
 
 
 def test_an_endpoint_that_is_not_there_is_told_at_once(vercel: Place) -> None:

@@ -27,7 +27,7 @@ _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):([0-9]{12}):(key|alias)/.+")
 
 @judgement()
 def check_settings(facts: StackFacts) -> Iterator[Notice]:
-    """Whether the settings name the Region, the application and the environment that the stack was built with."""
+    """Whether the settings name the Region, application, environment and bucket that the stack was built with."""
     for key, own, wanted in facts.replaced:
         command = shell("pulumi", "config", "set", key, own, "--stack", facts.stack)
         if key == "aws:region":
@@ -40,8 +40,8 @@ def check_settings(facts: StackFacts) -> Iterator[Notice]:
         else:
             yield Notice.wrong(
                 "names-of-settings",
-                what=f"the settings name the {key.rpartition(':')[2]} {wanted}, but the stack was built for {own}",
-                why="every name in the account follows from it, and nothing exists under the new ones",
+                what=f"the settings name the {key.rpartition(':')[2]} {wanted}, but the stack was built with {own}",
+                why="names in the account follow from it, and nothing exists under the new ones",
                 command=command,
             )
 
@@ -241,7 +241,7 @@ def check_rotation(facts: StackFacts) -> Iterator[Notice]:
     """Whether KMS rotates the key, and how often."""
     key, period = facts.key, facts.settings.rotation_period_days
     if not isinstance(key, KeyFact):
-        yield from unread_key(str(facts.key_arn), key)
+        yield from unread_key(facts.key_arn, key)
         return
     arn = key.arn
     rotate = fixes.aws(facts, "kms", "enable-key-rotation", "--key-id", arn, "--rotation-period-in-days", str(period))

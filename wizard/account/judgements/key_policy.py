@@ -93,12 +93,13 @@ def check_strictness(facts: StackFacts) -> Iterator[Notice]:
             yield from _strictness(facts, reading.key, reading.policy, whose, resource)
 
 
-def unread_key(arn: str, key: KeyFact | SetupError | None) -> Iterator[Notice]:
+def unread_key(arn: str | None, key: KeyFact | SetupError | None) -> Iterator[Notice]:
     """The notice that the key could not be read, or is not there: nothing is known of what depends on it."""
+    what = f"the key {arn}" if arn else "the key"
     if isinstance(key, SetupError):
-        yield Notice.unread(f"the key {arn}", key)
+        yield Notice.unread(what, key)
     elif key is None:
-        yield Notice.unknown(f"the key {arn}", why="it does not exist")
+        yield Notice.unknown(what, why="it does not exist")
 
 
 def _widened(facts: StackFacts, surplus: Surplus) -> Iterator[Notice]:

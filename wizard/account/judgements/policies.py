@@ -44,7 +44,7 @@ _WEIGHT = {
 def check_application_grants(facts: StackFacts) -> Iterator[Notice]:
     """Whether the key's policy allows the application what the settings say."""
     if not isinstance(facts.key, KeyFact):
-        yield from unread_key(str(facts.key_arn), facts.key)
+        yield from unread_key(facts.key_arn, facts.key)
         return
     policy = facts.key_policy
     if isinstance(policy, SetupError):
@@ -100,7 +100,7 @@ def check_application_policy(facts: StackFacts) -> Iterator[Notice]:
     arn, is_kept = facts.outputs.app_policy_arn, ImportGroup.APPLICATION_POLICY in facts.settings.kept_as_found
     key, policy = together(lambda: facts.key, lambda: facts.application_policy)
     if not isinstance(key, KeyFact):
-        yield from unread_key(str(facts.key_arn), key)
+        yield from unread_key(facts.key_arn, key)
         return
     policy = needed(f"the application's policy {arn}", policy)
     if policy is None:

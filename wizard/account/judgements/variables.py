@@ -155,7 +155,7 @@ def check_vercel_access(facts: StackFacts) -> Iterator[Notice]:
 
 def _target_missing(facts: StackFacts, problem: TargetMissing) -> Notice:
     """A project is created where there is no other: one that was renamed is still there, with the application."""
-    step = next_command.document(problem.hint)
+    step = next_command.document(problem.create)
     anew = chain(step["command"] or "", fixes.eonpro(facts, "push", "--yes", "--redeploy"))
     follow = fixes.eonpro(facts, "setup", "--vercel-project", "NAME")
     return Notice.wrong(

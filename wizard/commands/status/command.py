@@ -63,7 +63,7 @@ def run(request: Request, clients: Clients, *, all_stacks: bool) -> Result:
         all_stacks=all_stacks,
         stack=request.stack,
         list_stacks=lambda environment: clients.list_stacks({**environment, **backend_url}),
-        unreadable={stack: error.message for stack, error in saved.items() if isinstance(error, SetupError)},
+        unreadable={stack: error for stack, error in saved.items() if isinstance(error, SetupError)},
         profile=values.get("profile"),
         region=values.get("region"),
         vercel_token=values.get("vercel_token"),
@@ -82,7 +82,7 @@ def read(
     all_stacks: bool,
     stack: str,
     list_stacks: ListStacks,
-    unreadable: Mapping[str, str] | None = None,
+    unreadable: Mapping[str, SetupError] | None = None,
     profile: str | None = None,
     region: str | None = None,
     vercel_token: str | None = None,
@@ -110,10 +110,14 @@ def read(
     def status_of(stack_name: str) -> StackStatus:
         row = by_name.get(stack_name)
         if stack_name not in here:
-            why = unreadable.get(stack_name, f"its settings file Pulumi.{stack_name}.yaml does not exist")
-            status = StackStatus(stack=stack_name, why=why)
+            status = StackStatus(stack=stack_name, why=f"its settings file Pulumi.{stack_name}.yaml does not exist")
+            if error := unreadable.get(stack_name):
+                status = replace(status, why=error.message, exit_code=error.exit_code, hint=error.hint)
         elif listed is not None and (row is None or row.resources == 0):
             status = replace(_unread(stack_name, here[stack_name]), status=HealthStatus.NOT_BUILT)
+            if stored := accounts[stack_name].result().fingerprint:
+                why = f"the account has its data key {stored}, but the state has none of it: removed, lost or elsewhere"
+                status = replace(status, status=HealthStatus.WRONG, why=why)
         else:
             status = accounts[stack_name].result()
             status = replace(status, stack=stack_name, why=status.why or why_unlisted)

@@ -213,6 +213,12 @@ class StackState:
     """The owner of an abandoned lock, in words; empty for none. Known for a backend of local files."""
 
     @property
+    def trail_bucket(self) -> str | None:
+        """The bucket that the stack has made or imported for its trail; None without one."""
+        kind = ("aws:s3/bucket:Bucket", "audit-trail")
+        return next((each.id for each in self.resources if (each.type, each.name) == kind and each.id), None)
+
+    @property
     def has_begun(self) -> bool:
         """Whether an update of it has begun: it is not new, and no removal of it has ended."""
         return any(resource.type == "pulumi:providers:aws" for resource in self.resources)

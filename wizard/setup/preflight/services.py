@@ -310,6 +310,11 @@ def _forbidden(settings: Settings, saved: Settings, stack: str, state: StackStat
     if was != desired and any(deploy_target(name).has_environments for name in saved.deploy_targets):
         why = "the deployments that use its data key would lose their access to it"
         yield f"{stack} is for {was} on Vercel, not {desired}", why, f"keep it: --vercel-environment {was}   {another}"
+    bucket = state.trail_bucket
+    if settings.makes_trail and bucket not in (None, settings.names.trail_bucket):
+        why = "the records in it, which are locked, stay where they are: an update would stop half-way"
+        keep = f"keep it: --trail-bucket {bucket}"
+        yield f"{stack} has the bucket {bucket}, not {settings.names.trail_bucket}", why, keep
     keys = [Arn.parse(arn).region for arn in state.owned if ":kms:" in arn and ":key/mrk-" in arn]
     replicas = set(keys) - {saved.region}
     for region in sorted(replicas - set(settings.replica_regions)):

@@ -19,17 +19,20 @@ from tests.wizard.account.doctor_fixture import APP, KEY, DoctorFixture, wrapped
 from tests.wizard.account.stacks import CheckedStack, all_passed, finding
 from tests.wizard.fakes import clients
 from tests.wizard.fakes.clients import ACCOUNT, APP_POLICY, CREDENTIALS, OTHER_KEY, key_fact, settings
-from wizard.account.judgements import companion_variables, decryption, principal
-from wizard.account.judgements.key import check_keys
+from wizard.account.judgements import ACCESS_CHECKS, companion_variables, decryption, principal
+from wizard.account.judgements.key import check_keys, check_settings
 from wizard.account.judgements.key_policy import check_key_policies
 from wizard.account.judgements.permission_limits import check_boundaries
 from wizard.account.judgements.policies import check_ci_trust, check_reader_surplus, check_readers, check_vercel_tokens
+from wizard.account.judgements.stack import check_stack
+from wizard.account.judgements.trail import check_trail
 from wizard.account.views import build_diagnosis
 from wizard.commands.options import DoctorOptions
 from wizard.core.errors import PermissionDenied, Unreachable
 from wizard.core.models.access import StatementEvaluation, TokenSubject, VariableEntry
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import VersionOrigin
+from wizard.core.models.stack import StackState, StateResource
 from wizard.core.models.verification import AccessKey, ChildResult
 from wizard.core.next_command import Command
 
@@ -113,6 +116,14 @@ def test_settings_of_another_application_explain_what_has_no_such_name(fixture: 
     diagnosis = fixture.diagnosis()
     assert diagnosis.findings[0].code == "names-of-settings"
     assert diagnosis.findings[0].command == "pulumi config set eonpro-kms:application eonpro --stack production"
+
+
+def test_settings_of_another_bucket_never_move_the_trail(fixture: DoctorFixture) -> None:
+    bucket = StateResource(urn="urn::aws:s3/bucket:Bucket::audit-trail", type="aws:s3/bucket:Bucket", id="ours")
+    fixture.engine.stack_state = replace(fixture.engine.stack_state, resources=(bucket,))
+    diagnosis = fixture.diagnosis((check_settings, check_trail))
+    assert [finding.code for finding in diagnosis.findings] == ["names-of-settings"]
+    assert diagnosis.findings[0].command == "pulumi config set eonpro-kms:trailBucket ours --stack production"
 
 
 # --- the application's rights
@@ -395,6 +406,12 @@ def test_a_data_key_that_only_previews_have(fixture: DoctorFixture) -> None:
     del fixture.vercel.variables[NAME]
     fixture.vercel.outside = (VariableEntry(name=NAME, place="Vercel", in_scope=False, elsewhere=("preview",)),)
     assert fixture.first().code == "variable-wrong-environment"
+    # What is not deployed has nothing to push.
+    fixture.engine.stack_state = StackState(exists=True, has_key=False)
+    fixture.aws.aliases.clear()
+    diagnosis = fixture.diagnosis((check_stack, *ACCESS_CHECKS))
+    assert [finding.code for finding in diagnosis.findings] == ["stack-not-built"]
+    assert not any("None" in each.what for each in diagnosis.not_checked)
 
 
 def test_an_earlier_version_is_out_of_step_and_pushed_anew(fixture: DoctorFixture) -> None:

@@ -53,16 +53,19 @@ from wizard.core.errors import (
     StackNotFound,
     Unreachable,
     Unsupported,
+    UsageError,
 )
 from wizard.core.models.account import TrailFact
 from wizard.core.models.delivery import AppVariables
 from wizard.core.models.deployment import Deployment, ReleaseStage, ReleaseState, RollingRelease
 from wizard.core.models.inputs import Mark
 from wizard.core.models.stack import HealthStatus, ListedStack, StackStatus, StatusCheck
+from wizard.core.next_command import shell
 from wizard.pulumi_engine.backend import list_stacks
 from wizard.terminal.screen import Screen
 
 DENIED = PermissionDenied("not allowed to look", "ask for it")
+BROKEN = UsageError("region: is missing", shell("pulumi", "config", "refresh"))
 BOTH = {"deploy_targets": ("vercel", "ecs")}
 CHECKED = {"key_check_value": True}
 UPDATED = "2026-11-24T20:49:03.824Z"
@@ -384,7 +387,7 @@ def test_a_stack_that_nobody_knows_is_not_found(world: World) -> None:
 def test_all_are_those_with_settings_here_and_those_of_the_backend(world: World) -> None:
     world.settings["staging"] = settings(environment="staging")
     world.backend = (listed("production"), listed("elsewhere"))
-    rows = world.read(all_stacks=True, unreadable={"broken": "region: is missing"})
+    rows = world.read(all_stacks=True, unreadable={"broken": BROKEN})
     assert {row.stack: row.status for row in rows} == {
         "broken": HealthStatus.UNKNOWN,
         "elsewhere": HealthStatus.UNKNOWN,
@@ -394,6 +397,20 @@ def test_all_are_those_with_settings_here_and_those_of_the_backend(world: World)
     whys = {row.stack: row.why for row in rows}
     assert "Pulumi.elsewhere.yaml" in whys["elsewhere"]
     assert whys["broken"] == "region: is missing"
+
+
+def test_a_stack_whose_state_is_not_here_is_not_called_new(world: World) -> None:
+    for world.backend in ((listed("another"),), (listed("production", resources=0),)):
+        row = world.one()
+        assert row.status is HealthStatus.WRONG and "the state has none of it" in row.why
+    world.aws.stored_keys.clear()
+    assert world.one().status is HealthStatus.NOT_BUILT
+
+
+def test_settings_that_cannot_be_used_fail_with_the_command_that_brings_them_back(world: World) -> None:
+    del world.settings["production"]
+    (row,) = world.read(unreadable={"production": BROKEN})
+    assert (row.exit_code, row.hint) == (2, "pulumi config refresh")
 
 
 # --- the words -------------------------------------------------------------------------------------------------------

@@ -118,6 +118,7 @@ COMPANY = {"trail": "arn:aws:cloudtrail:us-east-1:111122223333:trail/company", "
 SECRETS_MANAGER = {"target": ("ecs",), "secret_store": "secrets-manager"}
 DENIED = PermissionDenied("you may not", "ask")
 NAME = "ENCRYPTED_PHI_KEY"
+TRAIL_BUCKET = StateResource(urn="urn::aws:s3/bucket:Bucket::audit-trail", type="aws:s3/bucket:Bucket", id="ours")
 ALIAS = StateResource(urn="urn::aws:kms/alias:Alias::phi-key", type="aws:kms/alias:Alias", id="alias/eonpro-phi-key")
 OTHERS = Existing(alias_target=key_fact(OTHER_KEY, tags={"Owner": "billing"}))
 
@@ -244,6 +245,9 @@ TOLD: dict[str, tuple[Seed, dict[str, Any], tuple[str, ...], str]] = {
     "settings of another application": (is_built(resources=(ALIAS,)),
         {"application": "clinic", "saved": SAVED.model_copy(update={"application": "clinic"})},
         ("it is of another application",), "pulumi config set eonpro-kms:application eonpro --stack production"),
+    "no other bucket": (both(is_built(resources=(TRAIL_BUCKET,)), has(existing=Existing())),
+        {"saved": SAVED, "trail_bucket": "another"},
+        ("the stack production has the bucket ours, not another",), "keep it: --trail-bucket ours"),
     "no multi-Region key of one that is not": (is_built(), {"saved": SAVED, "multi_region": True},
         ("the stack production has a key of one Region, and that cannot be changed",), "keep it: --multi-region no"),
     "no key of one Region of one of several": (is_built(multi_region(replica_regions=())),
