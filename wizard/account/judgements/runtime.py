@@ -50,9 +50,9 @@ def check_deployments(facts: StackFacts) -> Iterator[Notice]:
         return
     for instances in facts.instances:
         place = deploy_target(instances.target).runtime(facts.settings)
-        if not instances.is_inspected:
+        if not instances.is_inspected or instances.is_absent:
             yield Notice.person(Text(f"{place}: ", instances.why))
-        elif instances.deployment is None and (instances.is_absent or instances.stale is False):
+        elif instances.deployment is None and instances.stale is False:
             yield Notice.good(Text(f"{place}: ", instances.why))
         elif instances.deployment is None:
             yield Notice.unknown(f"whether {place} has the delivered values", why=instances.why)

@@ -89,13 +89,13 @@ def test_pods_are_not_asked_and_that_is_no_lack_of_health():
     assert [each.state for each in stand.notices(check_deployments)] == [State.PERSON]
 
 
-def test_a_service_that_is_not_there_yet_holds_no_old_values_and_one_that_nobody_named_is_not_asked():
+def test_a_service_that_is_not_there_is_for_a_person_to_deploy_and_one_that_nobody_named_is_not_asked():
     named = settings(deploy_targets=("ecs",), ecs_cluster="clinic", ecs_service="portal")
-    assert all_passed(CheckedStack(settings=named).notices(check_deployments))
+    assert [each.state for each in CheckedStack(settings=named).notices(check_deployments)] == [State.PERSON]
     notices = CheckedStack(settings=settings(deploy_targets=("ecs",))).notices(check_deployments)
     assert [each.state for each in notices] == [State.PERSON]
     unnamed = CheckedStack(settings=settings(deploy_targets=("ecs",), ecs_cluster="clinic"))
-    assert all_passed(unnamed.notices(check_deployments))
+    assert [each.state for each in unnamed.notices(check_deployments)] == [State.PERSON]
     unnamed.aws.ecs_services.have({"family": "clinic", "containerDefinitions": []})
     assert len(not_checked(unnamed.notices(check_deployments))) == 1
 
