@@ -23,6 +23,7 @@ from wizard.core.models.inputs import LATER, Choice, Mark
 from wizard.core.models.rotation import LastBackup
 from wizard.core.models.stack import StackState
 from wizard.core.next_command import Command, Text, eonpro, plain_name, shell
+from wizard.core.retry import together
 from wizard.core.target_context import TargetContext
 from wizard.inputs.answers import are_written
 from wizard.inputs.interview import Interviewer
@@ -119,8 +120,10 @@ def setup(request: Request, clients: Clients) -> report.Report:
     ui.section("Evidence", f"read from the account just now{'' if request.everything else '; --all shows all of it'}")
     ui.working("reading the account")
     is_backed_up = last_backup != known_or(facts.last_backup, None)
-    diagnosis = report.diagnosis_of(report.facts_of(clients, ready, outputs) if is_backed_up else facts)
-    running = report.running_in(facts, delivery.delivered)
+    diagnosis, running = together(
+        lambda: report.diagnosis_of(report.facts_of(clients, ready, outputs) if is_backed_up else facts),
+        lambda: report.running_in(facts, delivery.delivered),
+    )
     done = report.Report(
         stack=request.stack,
         settings=ready.settings,
