@@ -317,7 +317,9 @@ def _with_conflicts(
     problems = (*unread, *taken, *manual.problems)
     is_taken = not state.has_key and (problems or import_request)
     # Of a removed stack, and of an update that did not begin, the state has the stack; an import takes a lost one's.
-    is_state_there = state.exists or import_request is not None
+    key = existing.alias_target
+    is_ours = key is not None and key.tags is not None and settings.tags.items() <= key.tags.items()
+    is_state_there = state.exists or import_request is not None or not is_ours
     elsewhere = claimed_elsewhere(aws, own_settings, own, is_state_there=is_state_there) if is_taken else None
     findings = replace(
         findings,

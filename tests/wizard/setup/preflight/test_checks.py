@@ -480,6 +480,9 @@ def test_a_state_that_is_not_where_it_was_is_looked_for_before_anything_is_creat
     assert problem.what.startswith("the state of the stack production is not where it was, in ")
     assert problem.next.startswith("look for the state first: ")
     assert "setup --stack production --adopt --repair all" in problem.next
+    # The key of somebody else is a conflict of its own.
+    world.aws.existing = replace(world.aws.existing, alias_target=replace(key_fact(), tags={}))
+    assert not any("is not where it was" in what for what in world.whats(saved=settings()))
 
 
 def test_a_stack_that_lost_its_state_and_its_data_key_is_no_first_set_up(world) -> None:
