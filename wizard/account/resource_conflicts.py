@@ -32,11 +32,17 @@ def claim_of(stack: str, backend: str) -> str:
     return f"stack {plain_name(stack)}, state in {place}"
 
 
+def _parts(claim: str) -> tuple[str, str]:
+    """The stack and the place of its state that the text of a claim names."""
+    stack, _, place = claim.removeprefix("stack ").partition(", state in ")
+    return stack, place
+
+
 def foreign_claim(settings: Settings, owner: str, own: str) -> Problem | None:
     """The problem where the environment's claim is another stack's or another backend's; None where it is `own`."""
     if owner == own:
         return None
-    stack, _, place = owner.removeprefix("stack ").partition(", state in ")
+    stack, place = _parts(owner)
     machine, is_local, path = place.partition(":/")
     url = CLOUD_URL if place == "Pulumi Cloud" else place
     if is_local and "://" not in place:
@@ -48,7 +54,7 @@ def foreign_claim(settings: Settings, owner: str, own: str) -> Problem | None:
         next_step = Text("run the wizard on the machine that has the state; ", advice)
     if place and own.endswith(f", state in {place}"):
         # The backend in use has both stacks: no other login shows the first one.
-        second = own.removeprefix("stack ").partition(", state in ")[0]
+        second, _ = _parts(own)
         alone = eonpro("setup", "--stack", second, "--environment", "NAME")
         next_step = eonpro("setup", "--stack", stack, advice=Text("or, for an environment of its own: ", alone))
     return Problem(
@@ -60,22 +66,22 @@ def foreign_claim(settings: Settings, owner: str, own: str) -> Problem | None:
     )
 
 
-def claimed_elsewhere(aws: AwsClient, settings: Settings, own: str, *, is_state_there: bool = True) -> Problem | None:
+def claimed_elsewhere(aws: AwsClient, settings: Settings, own: str, *, is_lost: bool = False) -> Problem | None:
     """The problem that the account's claim names another stack; None without a claim, or where it cannot be read.
 
-    `is_state_there`: without it the claim may be this stack's own, and its state is not where the claim says.
+    `is_lost`: the account has the stack's key, and no state is here: where the claim is its own, that is the problem.
     """
     name = settings.names.claim
     claims = attempted(aws.access_diagnostics.read_values, [name], SecretStore.PARAMETER_STORE)
     owner = None if isinstance(claims, SetupError) else claims.get(name)
     if owner is None:
         return None
-    return _lost_state(own) if owner == own and not is_state_there else foreign_claim(settings, owner, own)
+    return _lost_state(own) if owner == own and is_lost else foreign_claim(settings, owner, own)
 
 
 def _lost_state(own: str) -> Problem:
     """The problem of a stack that is in the account, and whose state is not where its claim says."""
-    stack, _, place = own.removeprefix("stack ").partition(", state in ")
+    stack, place = _parts(own)
     gone = eonpro("setup", "--stack", stack, "--adopt", "--repair", "all")
     return Problem(
         what=f"the state of the stack {stack} is not where it was, in {place}; what the stack made is in the account",
@@ -126,17 +132,17 @@ def resource_conflicts(
     ]
 
 
+def has_own_tags(settings: Settings, key: KeyFact | None) -> bool | None:
+    """Whether a key has the tags of the stack's own; None: unknown, or there is no key."""
+    return None if key is None or key.tags is None else settings.tags.items() <= key.tags.items()
+
+
 def certain_conflicts(settings: Settings, existing: Existing, *, is_importing: bool) -> list[Problem]:
     """The conflicts that are certain without the stack's state."""
     problems = []
     target = existing.alias_target
     # The stack's own key has its tags, unless it is imported; without the tags nothing is certain.
-    if (
-        target is not None
-        and target.tags is not None
-        and not (is_importing or settings.adopted)
-        and not settings.tags.items() <= target.tags.items()
-    ):
+    if target is not None and has_own_tags(settings, target) is False and not (is_importing or settings.adopted):
         problems.append(_alias(target, settings))
     foreign = [(bucket, owner) for bucket, owner in _buckets(settings, existing) if owner == "foreign"]
     return problems + [_bucket(bucket, owner, settings) for bucket, owner in foreign]

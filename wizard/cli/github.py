@@ -23,7 +23,7 @@ _PREFIX = re.compile(r"repo:([\w.-]+(?:@\d+)?/[\w.-]+(?:@\d+)?)")
 
 
 def reader(environ: Mapping[str, str], secret: Callable[[str, str], None]) -> Callable[[str], TokenSubject] | None:
-    """What asks GitHub for the subject of a repository's tokens; None without a token (GH_TOKEN, GITHUB_TOKEN)."""
+    """A function that reads the subject of a repository's tokens; None without a token (GH_TOKEN, GITHUB_TOKEN)."""
     token = environ.get("GH_TOKEN") or environ.get("GITHUB_TOKEN")
     if not token:
         return None

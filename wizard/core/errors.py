@@ -121,7 +121,9 @@ class OutcomeUnknown(SetupError):
 
 
 class TargetMissing(SetupError):
-    """The platform of the application does not exist: a project on Vercel. `others`: the command that lists others."""
+    """The platform of the application does not exist: a project on Vercel. `create`, `others`: the commands that
+    create it, and that list others.
+    """
 
     def __init__(self, message: str, create: str, others: Command | None = None) -> None:
         renamed = Text("was it renamed? Then name it: --vercel-project NAME; if there is none: ", create)

@@ -97,7 +97,7 @@ def _sign_in_problems(facts: StackFacts, each: SignIn) -> Iterator[Notice]:
 
 
 def _by_root(does: str, then: str, summary: Command) -> Text:
-    """What only the root user can do, signed in, and how it is seen afterwards."""
+    """The advice for a repair that the root user alone can make, and the command that shows it afterwards."""
     return Text(f"the root user {does} in the AWS console, Security credentials; then {then} in: ", summary)
 
 

@@ -58,7 +58,7 @@ IN_FULL: Mapping[str, tuple[Judgement, ...]] = {
     ),
     "deployment": (_state_is_read, *runtime.ACCESS_CHECKS, runtime.check_deployments),
 }
-"""Those of one stack alone: of many, the principals of each account would be evaluated for each key."""
+"""The judgements for one stack. A list of stacks has `ROWS`: these need every principal of the account for each key."""
 
 _IN_WORDS: Mapping[str, str] = {
     "key": "enabled, and its alias points to it",
@@ -69,7 +69,7 @@ _IN_WORDS: Mapping[str, str] = {
     "application": "it may use the key, and only its platform can become it",
     "deployment": "what runs has the variables",
 }
-"""What is said of a row in order; `doctor --all` has the sentence of each check."""
+"""The words of a row in which nothing is wrong; `doctor --all` has the sentence of each check."""
 
 
 _TARGET_CHECKS: tuple[Judgement, ...] = (

@@ -33,7 +33,7 @@ class Scope:
 
     @property
     def is_custom(self) -> bool:
-        """Whether it is a custom environment, whose variables name it by its id."""
+        """Whether the environment is a custom one: a variable names such an environment by its id."""
         return self.environment not in (_PRODUCTION, _PREVIEW)
 
     @property

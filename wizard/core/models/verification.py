@@ -120,4 +120,4 @@ class Verification:
     key_material: str = ""
     """The key material of the KMS key, as in ChildResult."""
     brief: str = ""
-    """Of a proof, what was done, for a screen."""
+    """What a proof did, in words for a screen."""

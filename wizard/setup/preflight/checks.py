@@ -15,6 +15,7 @@ from wizard.account.resource_conflicts import (
     certain_conflicts,
     claim_of,
     claimed_elsewhere,
+    has_own_tags,
     resource_conflicts,
     with_existing_provider,
 )
@@ -317,10 +318,8 @@ def _with_conflicts(
     problems = (*unread, *taken, *manual.problems)
     is_taken = not state.has_key and (problems or import_request)
     # Of a removed stack, and of an update that did not begin, the state has the stack; an import takes a lost one's.
-    key = existing.alias_target
-    is_ours = key is not None and key.tags is not None and settings.tags.items() <= key.tags.items()
-    is_state_there = state.exists or import_request is not None or not is_ours
-    elsewhere = claimed_elsewhere(aws, own_settings, own, is_state_there=is_state_there) if is_taken else None
+    is_lost = not state.exists and import_request is None and has_own_tags(settings, existing.alias_target) is True
+    elsewhere = claimed_elsewhere(aws, own_settings, own, is_lost=is_lost) if is_taken else None
     findings = replace(
         findings,
         # The resources of another stack's environment are no conflicts to solve here.
