@@ -291,6 +291,9 @@ def gives_more(resource: Resource, before: Resource) -> str:
             is_more = not was.items() <= (value or {}).items()
         elif resource.type.endswith(":BucketLifecycleConfiguration") and name == "rules":
             is_more = shortest(value) < shortest(was)
+        elif resource.type.endswith(":BucketObjectLockConfiguration") and name == "rule":
+            lock, longer = was["defaultRetention"], value["defaultRetention"]
+            is_more = lock["mode"] != longer["mode"] or not longer["days"] >= lock["days"]
         elif name == "threshold":
             is_more = not 1 <= value <= was
         elif name == "retentionInDays":
