@@ -126,6 +126,7 @@ def strange(newcomer: Person, tmp_path: Path) -> Person:
     (below.parent / "requirements.txt").write_text(f"eonpro-kms=={version()} \\\n    --hash=sha256:{'0' * 64}\n")
     program.write_text('#!/bin/sh\necho "executed with $VERCEL_TOKEN"\n')
     program.chmod(0o755)
+    program.with_name("python").symlink_to(sys.executable)
     dist_info = program.parents[1] / "lib/python3.11/site-packages" / f"eonpro_kms-{version()}.dist-info"
     dist_info.mkdir(parents=True)
     return newcomer.at(below, VERCEL_TOKEN="a token")
