@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from components.settings import Settings
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.session import Session, SessionClient, or_none, tags_of, utc
+from wizard.aws.data_keys.replacement import replace_current
 from wizard.aws.data_keys.stored import store_of
 from wizard.aws.data_keys.versions import DataKeyVersions
 from wizard.core import retry, safe_text
@@ -369,10 +370,9 @@ class KeyRotation(SessionClient):
     def replace_current(
         self, settings: Settings, version: DataKeyVersion, *, key_arn: str, expected: StoredKey
     ) -> None:
-        """Write the version into the store, in place of `seen`, which was read there."""
-        self._data_key_versions(settings).replace_current(
-            version, key_arn=key_arn, expected=expected, at=datetime.now(UTC)
-        )
+        """Write the version into the store, in place of `expected`, which was read there."""
+        versions = self._data_key_versions(settings)
+        replace_current(versions, version, key_arn=key_arn, expected=expected, at=datetime.now(UTC))
 
     def _data_key_versions(self, settings: Settings) -> DataKeyVersions:
         return DataKeyVersions(

@@ -1,4 +1,4 @@
-"""The versions of the wrapped data key, each with an entry of its own, and the only replacement of the stored data key.
+"""The versions of the wrapped data key, each with an entry of its own.
 
 Reads and writes one store. A version's entry is only created, never overwritten or deleted. The store's own history is
 not relied on: Parameter Store keeps 100 versions, Secrets Manager two.
@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 from components.settings.names import Names
-from wizard.aws.data_keys.stored import store_data_key
 from wizard.aws.data_keys.stores import (
     CHECK_VALUE_TAG,
     CREATED_BY,
@@ -24,7 +23,6 @@ from wizard.aws.data_keys.stores import (
     Store,
     StoredValue,
     check_value_tag,
-    description_of,
     overwrites_of,
     read_with_tags,
     with_check_value,
@@ -214,7 +212,7 @@ class DataKeyVersions:
             self._create(name, wrapped, origin, at, own, self._description(wrapped, origin.value))
         elif repairs:
             self._repair(name, wrapped, at=at)
-        if (entry := self._read_back(name, wrapped)) is None:
+        if (entry := self.read_back(name, wrapped)) is None:
             raise DataKeyConflict(
                 f"the {self.store.noun} {name} does not hold the data key {fingerprint}, which its name says; "
                 "nothing was overwritten",
@@ -295,7 +293,7 @@ class DataKeyVersions:
                 return wrapped
         return None
 
-    def _read_back(self, name: str, wrapped: WrappedDataKey) -> StoredValue | None:
+    def read_back(self, name: str, wrapped: WrappedDataKey) -> StoredValue | None:
         with retry.operation(READ_BACK_SECONDS, clock=self.store.clock):
             for _ in retry.attempts(Reason.CONSISTENCY, clock=self.store.clock):
                 stored = self.store.read([name]).get(name)
@@ -320,87 +318,6 @@ class DataKeyVersions:
                     eonpro("doctor"),
                 )
             self.store.tag(name, tag)
-
-    # --- the one replacement -----------------------------------------------------------------------------------
-
-    def replace_current(self, version: DataKeyVersion, *, key_arn: str, expected: StoredKey, at: datetime) -> None:
-        """Write the version into the store, in place of `expected`, which was read there.
-
-        Each step leaves the stored data key readable, and the same call continues after a crash at any point: 1. both
-        versions have entries; 2. the tags name the next version; 3. the value is replaced; 4. the tags name only it.
-        Parameter Store has no conditional overwrite: a value that somebody else writes between the last read and this
-        write is noticed afterwards by the version number and reported. It is in the parameter's history.
-        """
-        self._require_entries(version, expected)
-        final = {FINGERPRINT_TAG: version.fingerprint, KEY_ARN_TAG: key_arn, **check_value_tag(version.wrapped)}
-        if not expected.exists:
-            if not store_data_key(self.store, self.stored_data_key, version.wrapped, key_arn=key_arn, tags=self.tags):
-                raise self._changed_meanwhile(expected)
-            self._read_back_or_refuse(version)
-            return
-        if expected.value != version.wrapped.value:
-            if expected.wrapped is not None:
-                # Before the value, so that after a crash this version is known to have been in use.
-                replaced = {REPLACED_AT_TAG: at.isoformat(timespec="seconds")}
-                self.store.tag(self.name_of(expected.wrapped.fingerprint), replaced)
-            self.store.tag(
-                self.stored_data_key,
-                {NEXT_FINGERPRINT_TAG: version.fingerprint, NEXT_KEY_ARN_TAG: key_arn, CREATED_BY_TAG: CREATED_BY},
-            )
-            current = self.store.read([self.stored_data_key]).get(self.stored_data_key)
-            if current is None or (current.value, current.version) != (expected.value, expected.version):
-                raise self._changed_meanwhile(expected)
-            self.store.overwrite(
-                self.stored_data_key, version.wrapped.value, current, description=description_of(self.stored_data_key)
-            )
-            if self._read_back_or_refuse(version).version > expected.version + 1:
-                raise DataKeyConflict(
-                    f"somebody else wrote to {self.stored_data_key} at the same moment; "
-                    f"it holds {version.fingerprint} now",
-                    Command(
-                        self.store.history_command(self.stored_data_key),
-                        advice="find out what was written, then run the same command again",
-                    ),
-                )
-        stored, tags = read_with_tags(self.store, self.stored_data_key)
-        if stored is not None and stored.value == version.wrapped.value:
-            final[VERSION_TAG] = stored.id
-        if any(tags.get(name) != text for name, text in final.items()):
-            self.store.tag(self.stored_data_key, final)
-        if NEXT_FINGERPRINT_TAG in tags or NEXT_KEY_ARN_TAG in tags or expected.value != version.wrapped.value:
-            self.store.untag(self.stored_data_key, (NEXT_FINGERPRINT_TAG, NEXT_KEY_ARN_TAG))
-
-    def _require_entries(self, version: DataKeyVersion, expected: StoredKey) -> None:
-        needed = [version.wrapped, *([expected.wrapped] if expected.wrapped is not None else [])]
-        values = {self.name_of(wrapped.fingerprint): wrapped.value for wrapped in needed}
-        entries = self.store.read(list(values))
-        for name, value in values.items():
-            if name not in entries or entries[name].value != value:
-                raise DataKeyConflict(
-                    f"{self.stored_data_key} was not changed: {name} does not hold the version that its name says",
-                    "run the same command again: it stores both versions first",
-                )
-
-    def _read_back_or_refuse(self, version: DataKeyVersion) -> StoredValue:
-        stored = self._read_back(self.stored_data_key, version.wrapped)
-        if stored is None:
-            raise DataKeyConflict(
-                f"{self.stored_data_key} does not hold {version.fingerprint}, which was just written: "
-                "somebody else writes to it",
-                Command(
-                    self.store.history_command(self.stored_data_key),
-                    advice="find out who, then run the same command again",
-                ),
-            )
-        return stored
-
-    def _changed_meanwhile(self, expected: StoredKey) -> DataKeyConflict:
-        was = expected.wrapped.fingerprint if expected.wrapped else "no data key" if expected.exists else "empty"
-        return DataKeyConflict(
-            f"somebody else changed {self.stored_data_key} since this was confirmed (it was {was}); "
-            "it was not overwritten",
-            "run the same command again, and check what it shows",
-        )
 
 
 def _without_entry(stored_key: StoredKey, wrapped: WrappedDataKey) -> DataKeyVersion:

@@ -27,6 +27,10 @@ OLDEST = timedelta(days=90)
 """How old an access key may get (CIS AWS Foundations Benchmark 1.14)."""
 DELIVERY_TIME = timedelta(minutes=5)
 """How long another run may take to deliver an access key that it created, including clock differences."""
+LIMIT = 2
+"""Access keys of one user (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)."""
+QUIET = timedelta(hours=1)
+"""How long an access key must be unused before it is deactivated."""
 
 ROTATE = eonpro("access-key", "rotate")
 RETIRE = eonpro("access-key", "retire")
@@ -325,9 +329,6 @@ def age_warning(facts: Sequence[AccessKeyFact], now: datetime) -> str | None:
     return Text(f"access keys have to be rotated every {OLDEST.days} days (CIS 1.14), but {ages}: ", ROTATE)
 
 
-# --- which key is in use
-
-
 def _active_key(keys: Iterable[AccessKeyFact], named: str | None, now: datetime) -> DeliveredAccessKey | None:
     for key in keys:
         if key.id == named and key.active:
@@ -346,12 +347,6 @@ def _orphan_question(orphan: AccessKeyFact, verb: str) -> str:
         f"The access key {orphan.id}, created {orphan.made:%Y-%m-%d %H:%M} UTC, was never used and is not on Vercel: a "
         f"run that was interrupted created it. {verb} it?"
     )
-
-
-LIMIT = 2
-"""Access keys of one user (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)."""
-QUIET = timedelta(hours=1)
-"""How long an access key must be unused before it is deactivated."""
 
 
 def _described(keys: Iterable[AccessKeyFact], named: str | None) -> str:
