@@ -66,23 +66,32 @@ def foreign_claim(settings: Settings, owner: str, own: str) -> Problem | None:
     )
 
 
-def claimed_elsewhere(aws: AwsClient, settings: Settings, own: str, *, is_lost: bool = False) -> Problem | None:
+def claimed_elsewhere(
+    aws: AwsClient, settings: Settings, own: str, *, where_own: Problem | None = None
+) -> Problem | None:
     """The problem that the account's claim names another stack; None without a claim, or where it cannot be read.
 
-    `is_lost`: the account has the stack's key, and no state is here: where the claim is its own, that is the problem.
+    `where_own` is the problem where the claim is the stack's own.
     """
     name = settings.names.claim
     claims = attempted(aws.access_diagnostics.read_values, [name], SecretStore.PARAMETER_STORE)
     owner = None if isinstance(claims, SetupError) else claims.get(name)
     if owner is None:
         return None
-    return _lost_state(own) if owner == own and is_lost else foreign_claim(settings, owner, own)
+    return where_own if owner == own else foreign_claim(settings, owner, own)
 
 
-def _lost_state(own: str) -> Problem:
-    """The problem of a stack that is in the account, and whose state is not where its claim says."""
+def without_state(own: str, *, is_removed: bool) -> Problem:
+    """The problem of a stack that is in the account: its state is empty after its removal, or not where it was."""
     stack, place = _parts(own)
     gone = eonpro("setup", "--stack", stack, "--adopt", "--repair", "all")
+    if is_removed:
+        return Problem(
+            what=f"the stack {stack} was removed: its state is empty, and the account has its key and its data key",
+            why="what it retained is imported, not created once more; the data key stays the same",
+            next=gone,
+            exit_code=ResourceError.exit_code,
+        )
     return Problem(
         what=f"the state of the stack {stack} is not where it was, in {place}; what the stack made is in the account",
         why="without its state all of that would be created once more",

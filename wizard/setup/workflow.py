@@ -89,20 +89,19 @@ def _retained(stack: TargetContext, state: StackState) -> tuple[tuple[str, str],
 
 
 def ending(settings: Settings, key_id: str) -> Command:
-    """The commands that delete the key, for when no record needs it any more.
+    """The commands that delete the key, for when no record needs it any more; a person edits its policy between them.
 
     On the key itself: the stack is empty, and an update of it would create a second one.
     """
     key, default = ("--region", settings.region, "--key-id", key_id), ("--policy-name", "default")
-    read = shell("aws", "kms", "get-key-policy", *key, *default, "--query", "Policy", "--output", "text")
-    program = (
-        "import json, sys; policy = json.load(sys.stdin); policy['Statement'] = [each for each in policy['Statement'] "
-        f"if each.get('Sid') not in {policies.DELETION_DENIALS!r}]; print(json.dumps(policy))"
-    )
+    file = "key-policy.json"
     return Command(
         "# only when no record needs the data key any more: it can never be decrypted again\n",
-        *('policy="$(', read, f' | \\\n  python -c "{program}")" && \\\n'),
-        *(shell("aws", "kms", "put-key-policy", *key, *default), ' --policy "$policy" && \\\n'),
+        shell("aws", "kms", "get-key-policy", *key, *default, "--query", "Policy", "--output", "text"),
+        f" >{file}\n",
+        f"# in that file, delete the statements {', '.join(map(repr, policies.DELETION_DENIALS))}; then\n",
+        shell("aws", "kms", "put-key-policy", *key, *default, "--policy", f"file://{file}"),
+        " && \\\n",
         shell("aws", "kms", "schedule-key-deletion", *key, "--pending-window-in-days", "30"),
     )
 

@@ -53,6 +53,6 @@ def test_what_the_stack_never_had_is_not_told(changes: dict[str, Any], absent: s
 def test_the_end_of_the_key_makes_no_second_one() -> None:
     """The stack is empty: what changes its settings and updates it would make everything again."""
     text = ending(settings(), OUTPUTS.key_id)
-    assert "pulumi" not in text and "Deny deletion of the key" in text
+    assert "pulumi" not in text and "python" not in text and "Deny deletion of the key" in text
     assert text.index("put-key-policy") < text.index("schedule-key-deletion")
     assert KEY_ID in text and "--region us-east-1" in text and "--pending-window-in-days 30" in text

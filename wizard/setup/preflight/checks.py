@@ -18,6 +18,7 @@ from wizard.account.resource_conflicts import (
     has_own_tags,
     resource_conflicts,
     with_existing_provider,
+    without_state,
 )
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import PermissionDenied, Problem, SetupError, Unsupported
@@ -317,9 +318,11 @@ def _with_conflicts(
         taken = resource_conflicts(importable, existing, state, orphaned) if import_request else taken
     problems = (*unread, *taken, *manual.problems)
     is_taken = not state.has_key and (problems or import_request)
-    # Of a removed stack, and of an update that did not begin, the state has the stack; an import takes a lost one's.
-    is_lost = not state.exists and import_request is None and has_own_tags(settings, existing.alias_target) is True
-    elsewhere = claimed_elsewhere(aws, own_settings, own, is_lost=is_lost) if is_taken else None
+    # Of a removed stack, and of an update that did not begin, the state has the stack; only the first has a data key.
+    is_known = not state.exists or findings.stored_data_key is not None
+    is_here = is_known and import_request is None and has_own_tags(settings, existing.alias_target) is True
+    where_own = without_state(own, is_removed=state.exists) if is_here else None
+    elsewhere = claimed_elsewhere(aws, own_settings, own, where_own=where_own) if is_taken else None
     findings = replace(
         findings,
         # The resources of another stack's environment are no conflicts to solve here.

@@ -44,6 +44,7 @@ from wizard.core.models.account import Existing, UnrecordedResource
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.rotation import DataKeyVersion, VersionOrigin
 from wizard.core.models.stack import StackState, StateResource
+from wizard.core.next_command import eonpro
 from wizard.setup.importing.discovery import ImportRequest
 from wizard.setup.preflight import checks
 
@@ -483,6 +484,19 @@ def test_a_state_that_is_not_where_it_was_is_looked_for_before_anything_is_creat
     # The key of somebody else is a conflict of its own.
     world.aws.existing = replace(world.aws.existing, alias_target=replace(key_fact(), tags={}))
     assert not any("is not where it was" in what for what in world.whats(saved=settings()))
+
+
+def test_a_stack_that_was_removed_is_set_up_again_by_one_command(world) -> None:
+    torn(world)
+    built(world.aws, settings())
+    world.aws.existing = replace(world.aws.existing, alias_target=key_fact(), found={"trail": TRAIL})
+    world.engine.stack_state = StackState(exists=True, has_key=False)
+    (problem,) = world.check(saved=settings()).problems
+    assert problem.what.startswith("the stack production was removed: ") and problem.exit_code == 4
+    assert problem.next == eonpro("setup", "--stack", "production", "--adopt", "--repair", "all")
+    # Without a data key it may be an update that did not begin, beside a key that a person made.
+    world.aws.stored_keys.clear()
+    assert not any("was removed" in what for what in world.whats(saved=settings()))
 
 
 def test_a_stack_that_lost_its_state_and_its_data_key_is_no_first_set_up(world) -> None:
