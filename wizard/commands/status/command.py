@@ -16,7 +16,7 @@ from wizard.account.facts import StackFacts
 from wizard.commands.status import rows
 from wizard.commands.status.output import document, show
 from wizard.core.clients import Clients, ListStacks, Request
-from wizard.core.errors import SetupError, StackNotFound, Unsupported
+from wizard.core.errors import CredentialsError, SetupError, StackNotFound, Unsupported
 from wizard.core.models.account import KeyFact
 from wizard.core.models.delivery import StoredDataKey
 from wizard.core.models.inputs import S3
@@ -50,7 +50,7 @@ class _Caller:
 def run(request: Request, clients: Clients, *, all_stacks: bool) -> Result:
     """Show the state of the stacks; exit code 1 if something is known to be wrong. Raises SetupError.
 
-    Where the account cannot be asked, it is the exit code of the reason: 3 for expired credentials.
+    Where the account or Vercel refuses the credentials, it is the exit code of the reason: 3 for expired ones.
     """
     saved = clients.saved_settings()
     values = request.values
@@ -240,6 +240,8 @@ def _read_account(settings: Settings, caller: _Caller, facts: StackFacts | None,
         why = f"your credentials belong to the account {caller.account}"
         return replace(status, status=HealthStatus.ELSEWHERE, why=why)
     checks, stored, backup = rows.checks_of(facts, in_full=in_full), facts.stored_data_key, facts.last_backup
+    if isinstance(refused := facts.project, CredentialsError):
+        status = replace(status, why=refused.message, exit_code=refused.exit_code, hint=refused.hint)
     worst = [
         kind for kind in (HealthStatus.WRONG, HealthStatus.UNKNOWN) if any(check.status is kind for check in checks)
     ]

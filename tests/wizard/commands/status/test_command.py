@@ -332,6 +332,8 @@ def test_without_a_good_token_vercel_is_unknown(world: World, token: str | None)
     row = world.one()
     assert {check.what for check in row.of(HealthStatus.UNKNOWN)} == {"deployment", "vercel"}
     assert "a-token" not in repr(row)
+    # A token that was given, and is refused, is for the person to renew; without one, AWS alone was asked.
+    assert (row.exit_code, "vercel login" in str(row.hint)) == ((3, True) if token else (0, False))
 
 
 def test_a_replica_without_its_parameters_is_named() -> None:
