@@ -156,13 +156,26 @@ def _not_ours(resource: Resource, settings: Settings) -> Iterator[str]:
         return
     own = {row.must[NAMED_BY[row.type]] for row in rows_of(settings).values() if row.type in NAMED_BY}
     own |= {settings.own_bucket, settings.access_bucket, *settings.document_buckets}
-    if value in own or (named_by == "bucket" and value is not None and not _BUCKET_NAME.fullmatch(str(value))):
+    if (
+        value in own
+        or _of_any_environment(settings).fullmatch(str(value))
+        or (named_by == "bucket" and value is not None and not _BUCKET_NAME.fullmatch(str(value)))
+    ):
         setting = NEEDS.get(resource.type)
         how = f", or {set_it(resource, setting)}" if setting else ""
         yield (
-            f"{title(resource)}: its {named_by} is {value}, wanted another one: that is the stack's, or the "
+            f"{title(resource)}: its {named_by} is {value}, wanted another one: that is a stack's, or the "
             f"application's. Name one of your own, or take it out of the program{how}."
         )
+
+
+def _of_any_environment(settings: Settings) -> re.Pattern[str]:
+    """Of the kinds that a stack may have others of, the names that its own have in any environment.
+
+    AWS takes the creation of a topic or an alarm that exists, and of a bucket in us-east-1, for a change of it.
+    """
+    kinds = "alerts|fallback-alerts|denied-use|audit-trail|cloudtrail-logs|access-logs"
+    return re.compile(rf"(?:/aws/cloudtrail/)?{settings.application}-(?:{kinds})(?:-.*)?")
 
 
 def _provider(provider: Resource) -> Iterator[str]:

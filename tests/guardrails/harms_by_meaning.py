@@ -331,6 +331,24 @@ FURTHER: tuple[Harm, ...] = (
         'aws.cloudwatch.LogGroup("more", name="/aws/cloudtrail/eonpro-audit-trail", retention_in_days=1)',
         config={"cloudwatchLogs": True},
     ),
+    *(
+        _more(f"{what} of the team that is another environment's", program)
+        for what, program in (
+            ("a topic", 'aws.sns.Topic("more", name="eonpro-fallback-alerts-staging")'),
+            (
+                "an alarm",
+                'aws.cloudwatch.MetricAlarm("more", name="eonpro-denied-use-staging", evaluation_periods=1, '
+                'comparison_operator="GreaterThanThreshold", metric_name="x", namespace="x", period=60, '
+                'statistic="Sum", threshold=1000000)',
+            ),
+            ("a log group", 'aws.cloudwatch.LogGroup("more", name="/aws/cloudtrail/eonpro-audit-trail-staging")'),
+            (
+                "a bucket",
+                'aws.s3.Bucket("more", bucket=f"eonpro-cloudtrail-logs-staging-{ACCOUNT}-us-east-1-an", '
+                "force_destroy=True)",
+            ),
+        )
+    ),
     _more(
         "a bucket of documents that goes with the stack",
         'aws.s3.Bucket("more", bucket="clinic-documents", force_destroy=True)',
@@ -488,6 +506,7 @@ _OWN = "team-files"
 
 HARMLESS: tuple[Harm, ...] = (
     _more("a bucket of the team", f'aws.s3.Bucket("more", bucket="{_OWN}", force_destroy=True, tags={{"Team": "x"}})'),
+    _more("a bucket that has the application's name", 'aws.s3.Bucket("more", bucket="eonpro-team-files")'),
     _more(
         "its settings, by the bucket itself",
         f'_own = aws.s3.Bucket("more", bucket="{_OWN}")\n'
