@@ -63,6 +63,11 @@ def test_a_resource_with_tags_needs_the_permission_to_tag() -> None:
         ("cloudwatch:PutMetricAlarm", alarm),
         ("cloudwatch:TagResource", alarm),
     ]
+    every = ARN.format("cloudwatch", "alarm:*")
+    for names in ({"AlarmNames": ["a", "b"]}, {"AlarmNames.member.1": "a", "AlarmNames.member.2": "b"}):
+        deleted = asked("monitoring", "DeleteAlarms", **names)
+        assert deleted == [("cloudwatch:DeleteAlarms", each) for each in (alarm, f"{alarm[:-1]}b")]
+        assert asked("monitoring", "DescribeAlarms", **names) == [("cloudwatch:DescribeAlarms", every)]
     assert asked("ssm", "PutParameter", Name="/a/b", Tags=TAGS) == [
         ("ssm:PutParameter", parameter),
         ("ssm:AddTagsToResource", parameter),

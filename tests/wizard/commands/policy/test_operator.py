@@ -373,6 +373,12 @@ def test_removal_never_reaches_a_key_the_trail_a_bucket_or_the_data_key() -> Non
     assert services == {"cloudwatch", "events", "iam", "logs", "sns"}
 
 
+def test_removal_reaches_the_stacks_own_alarm_alone() -> None:
+    removed = granted(for_values(GIVEN, {}, build=WITH_REMOVAL))
+    alarms = {resource for action, resource in removed if action == "cloudwatch:DeleteAlarms"}
+    assert alarms == {f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:eonpro-denied-use"}
+
+
 # --- the data ---
 
 

@@ -284,9 +284,13 @@ def _cloudwatch_actions(call: Call) -> Iterator[RequiredAction]:
     # Alarms are described for all names; a metric is no resource.
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-identity-based-access-control-cw.html
     any_metric = "*" if "Metric" in call.operation and call.operation.startswith(("Get", "List")) else None
-    name = parameters.get("AlarmName", "*")
-    resource = any_metric or parameters.get("ResourceARN") or _arn(call, "cloudwatch", f"alarm:{name}")
-    yield from _and_tagging(call, "cloudwatch", resource, context, "PutMetricAlarm")
+    listed = parameters.get("AlarmNames") or [
+        value for name, value in parameters.items() if name.startswith("AlarmNames.member.")
+    ]
+    names = listed if listed and not call.operation.startswith("Describe") else [parameters.get("AlarmName", "*")]
+    for name in names:
+        resource = any_metric or parameters.get("ResourceARN") or _arn(call, "cloudwatch", f"alarm:{name}")
+        yield from _and_tagging(call, "cloudwatch", resource, context, "PutMetricAlarm")
 
 
 def _logs_actions(call: Call) -> Iterator[RequiredAction]:
