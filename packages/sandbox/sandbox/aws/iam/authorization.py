@@ -283,13 +283,15 @@ def _cloudwatch_actions(call: Call) -> Iterator[RequiredAction]:
     parameters, context = call.parameters, _named_tags(call)
     # Alarms are described for all names; a metric is no resource.
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-identity-based-access-control-cw.html
-    any_metric = "*" if "Metric" in call.operation and call.operation.startswith(("Get", "List")) else None
-    listed = parameters.get("AlarmNames") or [
-        value for name, value in parameters.items() if name.startswith("AlarmNames.member.")
-    ]
-    names = listed if listed and not call.operation.startswith("Describe") else [parameters.get("AlarmName", "*")]
-    for name in names:
-        resource = any_metric or parameters.get("ResourceARN") or _arn(call, "cloudwatch", f"alarm:{name}")
+    if "Metric" in call.operation and call.operation.startswith(("Get", "List")):
+        resources = ["*"]
+    elif "ResourceARN" in parameters:
+        resources = [parameters["ResourceARN"]]
+    else:
+        in_form = [value for name, value in parameters.items() if name.startswith("AlarmNames.member.")]
+        names = [] if call.operation.startswith("Describe") else parameters.get("AlarmNames") or in_form
+        resources = [_arn(call, "cloudwatch", f"alarm:{name}") for name in names or [parameters.get("AlarmName", "*")]]
+    for resource in resources:
         yield from _and_tagging(call, "cloudwatch", resource, context, "PutMetricAlarm")
 
 
