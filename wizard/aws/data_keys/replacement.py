@@ -48,19 +48,12 @@ def replace_current(
             # Before the value, so that after a crash this version is known to have been in use.
             replaced = {REPLACED_AT_TAG: at.isoformat(timespec="seconds")}
             store.tag(versions.name_of(expected.wrapped.fingerprint), replaced)
-        store.tag(
-            place,
-            {NEXT_FINGERPRINT_TAG: version.fingerprint, NEXT_KEY_ARN_TAG: key_arn, CREATED_BY_TAG: CREATED_BY},
-        )
+        coming = {NEXT_FINGERPRINT_TAG: version.fingerprint, NEXT_KEY_ARN_TAG: key_arn, CREATED_BY_TAG: CREATED_BY}
+        store.tag(place, coming)
         current = store.read([place]).get(place)
         if current is None or (current.value, current.version) != (expected.value, expected.version):
             raise _changed_meanwhile(versions, expected)
-        store.overwrite(
-            place,
-            version.wrapped.value,
-            current,
-            description=description_of(place),
-        )
+        store.overwrite(place, version.wrapped.value, current, description=description_of(place))
         if _read_back_or_refuse(versions, version).version > expected.version + 1:
             raise DataKeyConflict(
                 f"somebody else wrote to {place} at the same moment; it holds {version.fingerprint} now",

@@ -294,6 +294,7 @@ class DataKeyVersions:
         return None
 
     def read_back(self, name: str, wrapped: WrappedDataKey) -> StoredValue | None:
+        """What is stored under the name, once that is this wrapped key; None where it does not become it."""
         with retry.operation(READ_BACK_SECONDS, clock=self.store.clock):
             for _ in retry.attempts(Reason.CONSISTENCY, clock=self.store.clock):
                 stored = self.store.read([name]).get(name)
