@@ -170,9 +170,10 @@ def _not_ours(resource: Resource, settings: Settings) -> Iterator[str]:
 
 
 def _of_any_environment(settings: Settings) -> re.Pattern[str]:
-    """Of the kinds that a stack may have others of, the names that its own have in any environment.
+    """What matches the names of the application's topics, alarm, log groups and buckets in every environment.
 
-    AWS takes the creation of a topic or an alarm that exists, and of a bucket in us-east-1, for a change of it.
+    The settings give those of one environment only, and not of what is turned off in it. AWS takes the creation of a
+    topic or an alarm that exists, and of a bucket in us-east-1, for a change of it.
     """
     kinds = "alerts|fallback-alerts|denied-use|audit-trail|cloudtrail-logs|access-logs"
     return re.compile(rf"(?:/aws/cloudtrail/)?{settings.application}-(?:{kinds})(?:-.*)?")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from guardrails.rules import RULES, STACK_RULES, types
+from guardrails.rules.judgement import NAMED_BY
 from guardrails.rules.resource import UNKNOWN, Resource, UnknownValue
 from guardrails.rules.settings import read
 from guardrails.rules.table import rows_of
@@ -226,6 +227,18 @@ def test_a_setting_of_a_bucket_that_is_yet_to_be_made_is_told_by_where_its_name_
     assert messages(setting) == []
     found = [text for rule in STACK_RULES for urn, text in rule.check([made, setting]) if urn == setting.urn]
     assert any("wanted an output of a bucket that this stack makes" in text for text in found) is is_refused
+
+
+@pytest.mark.parametrize("type_", [types.BUCKET, types.LOG_GROUP, types.ALARM, types.TOPIC])
+def test_the_names_of_another_environment_are_not_the_teams(type_: str) -> None:
+    """Each of the table: an alert that it gets tomorrow, too."""
+    staging = read(configuration_of({"environment": "staging", "cloudwatchLogs": True, "trailBucket": ""}))
+    named_by = NAMED_BY[type_]
+    names = {row.must[named_by] for row in rows_of(staging).values() if row.type == type_}
+    assert names
+    for name in names:
+        [message] = messages(resource(type_, "more", {named_by: name}), "listed-resources")
+        assert f"its {named_by} is {name}, wanted another one" in message
 
 
 @pytest.mark.parametrize("bucket", ["arn:aws:s3:us-east-1:111122223333:accesspoint/x", "arn:aws:s3:::x", "A/b"])
