@@ -29,7 +29,7 @@ pytestmark = pytest.mark.needs("postgresql")
 
 
 MOST_SECONDS = 1200.0
-"""Of a command on all rows."""
+"""How long one command may take in the longest of these tests."""
 
 
 def index(operator: Operator, *arguments: str, **variables: str) -> CommandResult:
