@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.policies.boundary import keeping_statements, tagged
-from components.policies.stack import other_keys_of, reads_itself, trail_arn_of
+from components.policies.stack import alert_rules_of, other_keys_of, reads_itself, trail_arn_of
 from components.settings import ResourceKind, Settings
 from components.settings.arn import Arn
 from wizard.core.required_permissions.resources import (
@@ -195,6 +195,16 @@ def condition_of(setup: Setup, resource: str, action: str) -> dict[str, Any]:
         # A request without the key overwrites nothing either.
         # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html
         return {"StringNotEquals": {OVERWRITE: "true"}}
+    if action == "events:PutTargets":
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+        targets = {rule.target for rule in alert_rules_of(settings) if rule.target}
+        return {"ForAllValues:ArnEquals": {"events:TargetArn": sorted(targets, reverse=True)}}
+    if action == "cloudwatch:PutMetricAlarm":
+        # An action can also end machines or run a function.
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-cw-condition-keys-alarm-actions.html
+        return {
+            "ForAllValues:StringEquals": {"cloudwatch:AlarmActions": settings.arn("sns", settings.names.alert_topic)}
+        }
     if action == "sns:Subscribe":
         return {"StringEquals": {"sns:Protocol": "email", "sns:Endpoint": list(settings.alert_emails)}}
     return {}
@@ -310,7 +320,7 @@ def _common_context(setup: Setup, actions: Iterable[tuple[str, str]]) -> dict[st
 _A_VERSION = "0123456789abcdef"
 """The name of a version of a wrapped key in its folder: any fingerprint."""
 
-_SENT = ("ArnEquals", "StringEquals", "StringLike")
+_SENT = ("ArnEquals", "StringEquals", "StringLike", "ForAllValues:ArnEquals", "ForAllValues:StringEquals")
 """The operators whose keys a request of the set-up has."""
 
 _READERS = frozenset({"execution role", "existing execution role", "role that reads the variables"})
@@ -318,7 +328,9 @@ _READERS = frozenset({"execution role", "existing execution role", "role that re
 
 
 def _contexts(setup: Setup, resource: str, action: str) -> Iterator[dict[str, str]]:
-    """The condition of an action as the requests carry it, one value for each key; the Region is passed separately.
+    """The condition of an action as the requests carry it, one value for each key.
+
+    The Region is passed separately, and the tags' names are common to all requests.
 
     The set-up sends one request for each e-mail address.
     """
@@ -327,7 +339,7 @@ def _contexts(setup: Setup, resource: str, action: str) -> Iterator[dict[str, st
         for operator, condition in condition_of(setup, resource, action).items()
         for key, value in condition.items()
         # The others are about what a new resource does not have.
-        if operator in _SENT and key != "aws:RequestedRegion"
+        if operator in _SENT and key not in ("aws:RequestedRegion", "aws:TagKeys")
     }
     if action == "ssm:PutParameter":
         values[OVERWRITE] = [str(resource not in CREATE_ONLY).lower()]

@@ -100,6 +100,23 @@ def test_a_role_for_a_service_needs_the_permission_to_pass_it() -> None:
     assert ("iam:PassRole", role) not in asked("events", "PutTargets", Rule="r", Targets=[{"Id": "1", "Arn": "x"}])
 
 
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "key", "values"),
+    [
+        ("events", "PutTargets", {"Rule": "r", "Targets": [{"Id": "1", "Arn": "a"}]}, "events:TargetArn", ("a",)),
+        ("monitoring", "PutMetricAlarm", {"OKActions": ["a", "b"]}, "cloudwatch:AlarmActions", ("a", "b")),
+        ("monitoring", "PutMetricAlarm", {"AlarmActions.member.1": "a"}, "cloudwatch:AlarmActions", ("a",)),
+    ],
+)
+def test_a_policy_can_limit_where_events_and_alarms_go(
+    service: str, operation: str, parameters: dict[str, Any], key: str, values: tuple[str, ...]
+) -> None:
+    call = Call(
+        service=service, operation=operation, region="us-east-1", access_key_id="", path="", parameters=parameters
+    )
+    assert [need.context[key] for need in required_actions(call)] == [values]
+
+
 # Over HTTP
 
 

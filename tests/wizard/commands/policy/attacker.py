@@ -348,6 +348,7 @@ class Account:
             region=settings.region,
             names=settings.names,
             boundary=boundary_arn_of(settings),
+            topic=settings.arn("sns", settings.names.alert_topic),
             environment=settings.environment.capitalize(),
             email=next(iter(settings.alert_emails), ""),
             cluster=settings.ecs_cluster,

@@ -306,6 +306,25 @@ ELSEWHERE: tuple[tuple[str, str, Context], ...] = (
         for protocol, endpoint in (("email", "of@the.attacker"), ("https", "{email}"))
     ),
     *(
+        ("events:PutTargets", "arn:aws:events:{region}:{account}:rule/{names.key_changes_rule}", {key: targets})
+        for key, targets in (
+            ("events:targetarn", ("arn:aws:sns:{region}:999999999999:of-the-attacker",)),
+            ("events:targetarn", ("{topic}", "arn:aws:lambda:{region}:{account}:function:somebodys")),
+        )
+    ),
+    *(
+        (
+            "cloudwatch:PutMetricAlarm",
+            "arn:aws:cloudwatch:{region}:{account}:alarm:{names.denied_use_rule}",
+            {"cloudwatch:alarmactions": ("{topic}", action)},
+        )
+        for action in (
+            "arn:aws:automate:{region}:ec2:terminate",
+            "arn:aws:sns:{region}:999999999999:of-the-attacker",
+            "arn:aws:lambda:{region}:{account}:function:somebodys",
+        )
+    ),
+    *(
         (
             "kms:CreateKey",
             "*",

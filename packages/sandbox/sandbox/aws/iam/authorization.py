@@ -92,7 +92,7 @@ def _and_tagging(
 ) -> Iterator[RequiredAction]:
     """The call's own action, and for a creation with tags the one of tagging."""
     yield RequiredAction(action=f"{service}:{call.operation}", resource=str(resource), context=context)
-    if call.operation == creating and context:
+    if call.operation == creating and "aws:TagKeys" in context:
         yield RequiredAction(action=f"{service}:{tagging}", resource=str(resource), context=context)
 
 
@@ -274,6 +274,8 @@ def _events_actions(call: Call) -> Iterator[RequiredAction]:
     parameters, context = call.parameters, _named_tags(call)
     rule = parameters.get("Rule", parameters.get("Name"))
     resource = str(parameters.get("ResourceARN") or (_arn(call, "events", f"rule/{rule}") if rule else "*"))
+    if targets := tuple(str(target["Arn"]) for target in _members(call, "Targets") if "Arn" in target):
+        context |= {"events:TargetArn": targets}
     yield from _and_tagging(call, "events", resource, context, "PutRule")
     for target in _members(call, "Targets"):
         yield from _pass_role(target.get("RoleArn"), "events")
@@ -281,6 +283,8 @@ def _events_actions(call: Call) -> Iterator[RequiredAction]:
 
 def _cloudwatch_actions(call: Call) -> Iterator[RequiredAction]:
     parameters, context = call.parameters, _named_tags(call)
+    if actions := _actions_of_alarm(call):
+        context |= {"cloudwatch:AlarmActions": actions}
     # Alarms are described for all names; a metric is no resource.
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-identity-based-access-control-cw.html
     if "Metric" in call.operation and call.operation.startswith(("Get", "List")):
@@ -293,6 +297,16 @@ def _cloudwatch_actions(call: Call) -> Iterator[RequiredAction]:
         resources = [_arn(call, "cloudwatch", f"alarm:{name}") for name in names or [parameters.get("AlarmName", "*")]]
     for resource in resources:
         yield from _and_tagging(call, "cloudwatch", resource, context, "PutMetricAlarm")
+
+
+def _actions_of_alarm(call: Call) -> tuple[str, ...]:
+    """What an alarm does when it changes to any state: lists of a JSON body, or `Name.member.1` in a form.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-cw-condition-keys-alarm-actions.html
+    """
+    named = re.compile(r"(AlarmActions|OKActions|InsufficientDataActions)(\.member\.\d+)?")
+    sent = (value for name, value in call.parameters.items() if named.fullmatch(name))
+    return tuple(str(action) for value in sent for action in (value if isinstance(value, list) else [value]))
 
 
 def _logs_actions(call: Call) -> Iterator[RequiredAction]:
