@@ -191,10 +191,18 @@ def cli_error(stack: str, text: str) -> errors.SetupError:
         what = "is wrong" if "incorrect passphrase" in message else "is missing"
         return errors.UsageError(f"the stack's passphrase {what}: {message}", ENTER_PASSPHRASE)
     return (
-        _of_secrets(message)
+        _signed_out(message)
+        or _of_secrets(message)
         or of_backend(message)
         or errors.ResourceError(f"pulumi: {message}", shell("pulumi", "preview", "--stack", stack))
     )
+
+
+def _signed_out(message: str) -> errors.SetupError | None:
+    """The session ended before Pulumi could read the state or its secrets. A provider's error names a resource."""
+    if not _EXPIRED.search(message) or "urn:pulumi:" in message:
+        return None
+    return errors.CredentialsError(f"the session ended while Pulumi read its state: {message}", _SIGN_IN)
 
 
 def _of_secrets(message: str) -> errors.SetupError | None:
@@ -223,6 +231,8 @@ _FIND_STATE = Command(
 
 def of_backend(message: str) -> errors.SetupError | None:
     """Errors of the state backend."""
+    if ended := _signed_out(message):
+        return ended
     if "pulumi login" in message or "PULUMI_ACCESS_TOKEN" in message:
         return errors.NoBackend(f"Pulumi has no state backend to work with: {message}", _LOG_IN)
     if "no space left on device" in message:
@@ -247,7 +257,7 @@ def of_backend(message: str) -> errors.SetupError | None:
         return errors.CredentialsError(
             f"Pulumi has no AWS credentials for its state: {message}", shell("aws", "sts", "get-caller-identity")
         )
-    if re.search(r"AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken", message) and (
+    if re.search(r"AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch", message) and (
         # A provider names the resource that it reads or changes.
         "urn:pulumi:" not in message
     ):
@@ -282,6 +292,9 @@ _DIED = re.compile(
     r"|transport is closing|could not connect to plugin|the provider process"
 )
 """A plug-in that is gone: the call under way, those after it, and the engine's own remark."""
+_EXPIRED = re.compile(r"\bExpiredToken(Exception)?\b")
+"""The session ended while the engine ran. https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html"""
+_SIGN_IN = "run the same command again: it first says how to sign in, and existing resources stay"
 _FULL = re.compile(r"failed to save snapshot: .*?(?:blob .*?: )?(?:\w+ )?(\S+): no space left on device", re.DOTALL)
 
 DISK_FULL = "the disk with the stack's state is full"
@@ -345,6 +358,8 @@ def next_step(lines: Sequence[str], *, deletes: bool = False) -> str:
         return "run the same command again: what AWS has made becomes part of the stack"
     if any(line.startswith(DISK_FULL) for line in lines):
         return MAKE_ROOM
+    if any(_EXPIRED.search(line) for line in lines):
+        return _SIGN_IN
     if actions := denied(lines):
         needed = ", ".join(actions)
         return errors.limit_of(" ".join(lines), needed) or eonpro(

@@ -165,6 +165,19 @@ def test_a_passphrase_made_once_is_found_by_the_next_run(home) -> None:
             "s3:GetObject",
         ),
         (
+            'read ".pulumi/meta.yaml": blob (code=Unknown): operation error S3: GetObject, https response error '
+            "StatusCode: 400, RequestID: a, HostID: b, api error ExpiredToken: The provided token has expired.",
+            CredentialsError,
+            "the session ended while Pulumi read its state",
+            "run the same command again: it first says how to sign in",
+        ),
+        (
+            "get stack secrets manager: secrets (code=Unknown): operation error KMS: Decrypt, ExpiredTokenException",
+            CredentialsError,
+            "the session ended while Pulumi read its state",
+            "run the same command again: it first says how to sign in",
+        ),
+        (
             'read ".pulumi/meta.yaml": blob (code=Unknown): operation error S3: GetObject, exceeded maximum number of '
             'attempts, 3, request send failed, Get "http://127.0.0.1:1/x": dial tcp 127.0.0.1:1: connection refused',
             Unreachable,

@@ -136,3 +136,11 @@ def test_a_refusal_by_the_organization_is_for_its_administrators() -> None:
     assert next_step(causes([said])).startswith(
         "the organization's service control policy forbids logs:ListTagsLogGroup"
     )
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException"])
+def test_a_session_that_ends_in_the_middle_is_signed_in_again(code: str) -> None:
+    said = (
+        f"creating CloudTrail Trail (t): operation error CreateTrail, api error {code}: The security token is expired"
+    )
+    assert next_step(causes([said])).startswith("run the same command again: it first says how to sign in")
