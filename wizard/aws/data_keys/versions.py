@@ -28,7 +28,7 @@ from wizard.aws.data_keys.stores import (
     with_check_value,
 )
 from wizard.core import retry
-from wizard.core.data_key import MalformedDataKey, WrappedDataKey
+from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
 from wizard.core.next_command import Command, eonpro
@@ -133,8 +133,8 @@ class DataKeyVersions:
 
     def altered(self, *, known: Collection[str] = ()) -> tuple[str, ...]:
         entries = self.store.under(self.folder)
-        # The place of a new data key is not its only copy.
-        lost = {name for name, value in entries.items() if not self._is_place(name) and not self._named(name, value)}
+        # The place of a new data key is not its only copy, and under a name that is no fingerprint there never was one.
+        lost = {name for name, value in entries.items() if self._is_entry(name) and not self._named(name, value)}
         # A list may not show a new entry yet.
         if missing := sorted({*map(self.name_of, known)} - entries.keys()):
             lost |= {*missing} - self.store.read(missing).keys()
@@ -159,6 +159,9 @@ class DataKeyVersions:
         wrapped = _wrapped(value)
         fits = wrapped is not None and (self._is_place(name) or self.name_of(wrapped.fingerprint) == name)
         return wrapped if fits else None
+
+    def _is_entry(self, name: str) -> bool:
+        return FINGERPRINT.fullmatch(f"sha256:{name.removeprefix(f'{self.folder}/')}") is not None
 
     def _is_place(self, name: str) -> bool:
         return name.startswith(f"{self.folder}/{NEW_FOLDER}/")

@@ -488,3 +488,11 @@ def test_a_run_that_ended_between_the_two_tags_is_completed_by_the_next(place: P
     assert place.ring.stored_key(place.settings).wrapped.check_value is None
     place.ring.record_check_value(place.settings, KNOWN)
     assert place.ring.stored_key(place.settings).wrapped.check_value == KNOWN.check_value
+
+
+def test_what_somebody_else_put_beside_the_versions_is_no_lost_version(place):
+    place.begin()
+    place.keep(ONE, VersionOrigin.FIRST)
+    place.put_by_hand("/eonpro/production/data-keys/of-somebody", "garbage")
+    assert place.ring.altered(place.settings) == ()
+    assert [version.wrapped for version in place.versions()] == [ONE]
