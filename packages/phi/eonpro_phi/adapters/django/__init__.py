@@ -16,8 +16,8 @@ from django.db.models.signals import class_prepared
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
+from eonpro_phi.adapters.django import field_lookups, rows
 from eonpro_phi.adapters.django import renames as renames
-from eonpro_phi.adapters.django import rows, search
 from eonpro_phi.adapters.django.checks import check_field
 from eonpro_phi.adapters.django.constraints import RecordConstraint as RecordConstraint
 from eonpro_phi.adapters.django.queries import EXPRESSION, READABLE, EncryptedCol, require_texts
@@ -177,7 +177,7 @@ class EncryptedField(models.Field):  # type: ignore[misc]  # Django comes withou
         """`isnull`, those of the model's search fields, and `exact` for None only."""
         if lookup_name == "isnull":
             return super().get_lookup(lookup_name)
-        return search.lookup(self, lookup_name) or _NoneLookup
+        return field_lookups.lookup(self, lookup_name) or _NoneLookup
 
     def get_transform(self, lookup_name: str) -> Any:
         """One that is refused: a part of a record, such as `dob__year`, says nothing about its text."""
