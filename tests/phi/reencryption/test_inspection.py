@@ -7,8 +7,9 @@ from psycopg import sql
 
 from eonpro_phi.reencryption.database import Database
 from eonpro_phi.reencryption.errors import ConnectionLost, StatementFailed, UsageError
-from eonpro_phi.reencryption.inspection import inspect, name_parts
+from eonpro_phi.reencryption.inspection import inspect
 from eonpro_phi.reencryption.models import ColumnSelection
+from eonpro_phi.reencryption.relation import name_parts
 from eonpro_phi.reencryption.statements import KeyColumn, select_batch
 from tests.phi.reencryption.patients import CREATE_TABLE, SELECTION, Patients
 

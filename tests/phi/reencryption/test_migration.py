@@ -18,8 +18,8 @@ from eonpro_phi.migration.rows import MigrationWorker
 from eonpro_phi.record import place
 from eonpro_phi.reencryption.database import Database
 from eonpro_phi.reencryption.errors import UsageError
-from eonpro_phi.reencryption.inspection import find_relation
 from eonpro_phi.reencryption.models import ColumnCounts, ColumnSelection
+from eonpro_phi.reencryption.relation import find_relation
 from eonpro_phi.reencryption.statements import KeyColumn, Rows, Table
 from tests.phi.reencryption.command_process import CommandResult, Operator, kill, wait_for, wait_until
 from tests.phi.reencryption.patients import NEW, OLD, THIRD

@@ -18,12 +18,13 @@ from eonpro_phi.indexing.rows import IndexWorker, RowIndexer
 from eonpro_phi.kms import KmsKeySource, data_keys
 from eonpro_phi.reencryption.database import Database, reject_passwords
 from eonpro_phi.reencryption.errors import UsageError
-from eonpro_phi.reencryption.inspection import name_parts, places_of
+from eonpro_phi.reencryption.inspection import places_of
 from eonpro_phi.reencryption.models import RunResult
 from eonpro_phi.reencryption.options import BATCH, PASSES
 from eonpro_phi.reencryption.passes import default_processes
 from eonpro_phi.reencryption.passes import run as run_passes
 from eonpro_phi.reencryption.progress import Progress, example_rows, report, rows_written
+from eonpro_phi.reencryption.relation import name_parts
 from eonpro_phi.reencryption.statements import Table
 from eonpro_phi.reencryption.worker import WorkerConfig
 

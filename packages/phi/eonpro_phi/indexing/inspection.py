@@ -14,7 +14,8 @@ from eonpro_phi.record import quoted
 from eonpro_phi.reencryption.column_types import Contents
 from eonpro_phi.reencryption.database import Database
 from eonpro_phi.reencryption.errors import UsageError
-from eonpro_phi.reencryption.inspection import Relation, find_relation, key_problems
+from eonpro_phi.reencryption.inspection import key_problems
+from eonpro_phi.reencryption.relation import Relation, find_relation
 from eonpro_phi.reencryption.statements import Table
 
 _INDEXED = """

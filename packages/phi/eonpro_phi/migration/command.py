@@ -18,11 +18,12 @@ from eonpro_phi.record import quoted
 from eonpro_phi.reencryption.column_types import Contents
 from eonpro_phi.reencryption.database import Database, reject_passwords
 from eonpro_phi.reencryption.errors import UsageError
-from eonpro_phi.reencryption.inspection import Relation, find_relation, key_problems, places_of
+from eonpro_phi.reencryption.inspection import key_problems, places_of
 from eonpro_phi.reencryption.models import ColumnCounts, ColumnSelection, RunResult
 from eonpro_phi.reencryption.passes import default_processes
 from eonpro_phi.reencryption.passes import run as run_passes
 from eonpro_phi.reencryption.progress import Progress, example_rows, report, rows_written
+from eonpro_phi.reencryption.relation import Relation, find_relation
 from eonpro_phi.reencryption.statements import Table
 from eonpro_phi.reencryption.worker import WorkerConfig
 
