@@ -198,7 +198,7 @@ def condition_of(setup: Setup, resource: str, action: str) -> dict[str, Any]:
     if action == "events:PutTargets":
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
         targets = {rule.target for rule in alert_rules_of(settings) if rule.target}
-        return {"ForAllValues:ArnEquals": {"events:TargetArn": sorted(targets, reverse=True)}}
+        return {"ForAllValues:ArnEquals": {"events:TargetArn": sorted(targets)}}
     if action == "cloudwatch:PutMetricAlarm":
         # An action can also end machines or run a function.
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-cw-condition-keys-alarm-actions.html
