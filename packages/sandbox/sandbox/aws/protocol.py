@@ -53,6 +53,18 @@ class Call:
     user_agent: str = ""
     parameters: dict[str, Any] = field(default_factory=dict, repr=False)
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts: of a JSON body, or of the query protocol: `Name.member.1`, `Name.member.2`, …"""
+        if isinstance(listed := self.parameters.get(name), list):
+            return tuple(map(str, listed))
+        pattern = re.compile(rf"{re.escape(name)}\.member\.(\d+)")
+        members = {
+            int(match[1]): str(value)
+            for parameter, value in self.parameters.items()
+            if (match := pattern.fullmatch(parameter))
+        }
+        return tuple(members[position] for position in sorted(members))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Response:

@@ -13,7 +13,7 @@ from moto.iam.models import iam_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
 from sandbox.arns import parse as parse_arn
-from sandbox.aws.iam.ecs_conditions import ecs_context, ecs_resources
+from sandbox.aws.iam.ecs_calls import ecs_context, ecs_resources
 from sandbox.aws.protocol import Call
 from sandbox.state import ACCOUNT
 
@@ -273,16 +273,22 @@ def _events_actions(call: Call) -> Iterator[RequiredAction]:
     parameters, context = call.parameters, _named_tags(call)
     rule = parameters.get("Rule", parameters.get("Name"))
     resource = str(parameters.get("ResourceARN") or (_arn(call, "events", f"rule/{rule}") if rule else "*"))
-    if targets := tuple(str(target["Arn"]) for target in _members(call, "Targets") if "Arn" in target):
-        context |= {"events:TargetArn": targets}
+    targets = [*_members(call, "Targets")]
+    if arns := tuple(str(target["Arn"]) for target in targets if "Arn" in target):
+        context |= {"events:TargetArn": arns}
     yield from _and_tagging(call, "events", resource, context, "PutRule")
-    for target in _members(call, "Targets"):
+    for target in targets:
         yield from _pass_role(target.get("RoleArn"), "events")
+
+
+_ALARM_ACTIONS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 
 
 def _cloudwatch_actions(call: Call) -> Iterator[RequiredAction]:
     parameters, context = call.parameters, _named_tags(call)
-    if actions := _actions_of_alarm(call):
+    # It is about the actions at any state.
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-cw-condition-keys-alarm-actions.html
+    if actions := tuple(arn for name in _ALARM_ACTIONS for arn in call.texts(name)):
         context |= {"cloudwatch:AlarmActions": actions}
     # Alarms are described for all names; a metric is no resource.
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-identity-based-access-control-cw.html
@@ -291,21 +297,10 @@ def _cloudwatch_actions(call: Call) -> Iterator[RequiredAction]:
     elif "ResourceARN" in parameters:
         resources = [parameters["ResourceARN"]]
     else:
-        in_form = [value for name, value in parameters.items() if name.startswith("AlarmNames.member.")]
-        names = [] if call.operation.startswith("Describe") else parameters.get("AlarmNames") or in_form
+        names = () if call.operation.startswith("Describe") else call.texts("AlarmNames")
         resources = [_arn(call, "cloudwatch", f"alarm:{name}") for name in names or [parameters.get("AlarmName", "*")]]
     for resource in resources:
         yield from _and_tagging(call, "cloudwatch", resource, context, "PutMetricAlarm")
-
-
-def _actions_of_alarm(call: Call) -> tuple[str, ...]:
-    """What an alarm does when it changes to any state: lists of a JSON body, or `Name.member.1` in a form.
-
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-cw-condition-keys-alarm-actions.html
-    """
-    named = re.compile(r"(AlarmActions|OKActions|InsufficientDataActions)(\.member\.\d+)?")
-    sent = (value for name, value in call.parameters.items() if named.fullmatch(name))
-    return tuple(str(action) for value in sent for action in (value if isinstance(value, list) else [value]))
 
 
 def _logs_actions(call: Call) -> Iterator[RequiredAction]:

@@ -4,7 +4,6 @@ Reads moto's IAM in this process.
 """
 
 import json
-import re
 from collections.abc import Collection, Iterable, Mapping
 from xml.sax.saxutils import escape
 
@@ -36,9 +35,9 @@ def simulate_principal_policy(call: Call, caller: Principal | None) -> Response:
     if find(source) is None:
         raise AwsError("NoSuchEntity", f"The entity {source} cannot be found.", 404)
     policy = [*identity_statements(source)]
-    for text in _members(call, "PolicyInputList"):
+    for text in call.texts("PolicyInputList"):
         policy += statements(json.loads(text))
-    actions, resources = _members(call, "ActionNames"), _members(call, "ResourceArns") or ("*",)
+    actions, resources = call.texts("ActionNames"), call.texts("ResourceArns") or ("*",)
     if not actions:
         raise AwsError("InvalidInput", "ActionNames must not be empty.")
     context = _context(call)
@@ -53,23 +52,12 @@ def simulate_principal_policy(call: Call, caller: Principal | None) -> Response:
     return xml_response(call, f"<IsTruncated>false</IsTruncated><EvaluationResults>{results}</EvaluationResults>")
 
 
-def _members(call: Call, name: str) -> tuple[str, ...]:
-    """A list of the query protocol: `Name.member.1`, `Name.member.2`, …"""
-    pattern = re.compile(rf"{re.escape(name)}\.member\.(\d+)")
-    members = {
-        int(match[1]): str(value)
-        for parameter, value in call.parameters.items()
-        if (match := pattern.fullmatch(parameter))
-    }
-    return tuple(members[position] for position in sorted(members))
-
-
 def _context(call: Call) -> dict[str, tuple[str, ...]]:
     """The condition keys of the simulated request: ContextEntries."""
     entries = {name.split(".")[2] for name in call.parameters if name.startswith("ContextEntries.member.")}
     return {
-        str(call.parameters[f"ContextEntries.member.{entry}.ContextKeyName"]): _members(
-            call, rf"ContextEntries.member.{entry}.ContextKeyValues"
+        str(call.parameters[f"ContextEntries.member.{entry}.ContextKeyName"]): call.texts(
+            f"ContextEntries.member.{entry}.ContextKeyValues"
         )
         for entry in sorted(entries)
         if f"ContextEntries.member.{entry}.ContextKeyName" in call.parameters

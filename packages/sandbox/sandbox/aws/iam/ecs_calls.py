@@ -10,22 +10,22 @@ from sandbox.arns import name_of
 from sandbox.aws.protocol import Call
 from sandbox.state import ACCOUNT
 
-_ECS_WITHOUT_CLUSTER = ("RegisterTaskDefinition", "DescribeTaskDefinition", "DeregisterTaskDefinition")
+_WITHOUT_CLUSTER = ("RegisterTaskDefinition", "DescribeTaskDefinition", "DeregisterTaskDefinition")
 
 
 def ecs_context(call: Call) -> dict[str, tuple[str, ...]]:
     """The condition keys of ECS: the call's cluster, and the task definition of a service."""
     context: dict[str, tuple[str, ...]] = {}
-    if call.operation not in _ECS_WITHOUT_CLUSTER:
-        context["ecs:cluster"] = (_arn(call, f"cluster/{_ecs_cluster(call)}"),)
+    if call.operation not in _WITHOUT_CLUSTER:
+        context["ecs:cluster"] = (_arn(call, f"cluster/{_cluster(call)}"),)
     if call.operation in ("CreateService", "UpdateService") and call.parameters.get("taskDefinition"):
-        context["ecs:task-definition"] = (_ecs_task_definition(call, str(call.parameters["taskDefinition"])),)
+        context["ecs:task-definition"] = (_task_definition(call, str(call.parameters["taskDefinition"])),)
     return context
 
 
 def ecs_resources(call: Call) -> list[str]:
     """The ARNs that an ECS call is about; `*` for reading and deregistering task definitions and most lists."""
-    parameters, operation, cluster = call.parameters, call.operation, _ecs_cluster(call)
+    parameters, operation, cluster = call.parameters, call.operation, _cluster(call)
     if operation == "RegisterTaskDefinition":
         family = str(parameters.get("family"))
         revision = len(ecs_backends[ACCOUNT][call.region].task_definitions.get(family, ())) + 1
@@ -45,14 +45,14 @@ def ecs_resources(call: Call) -> list[str]:
     return [_arn(call, f"{kind}/{cluster}/{name_of(item)}") for item in named]
 
 
-def _ecs_task_definition(call: Call, named: str) -> str:
+def _task_definition(call: Call, named: str) -> str:
     """The ARN of a task definition, with the newest revision when none is named."""
     family, _, revision = name_of(named).partition(":")
     newest = max(ecs_backends[ACCOUNT][call.region].task_definitions.get(family, {1: None}))
     return _arn(call, f"task-definition/{family}:{revision or newest}")
 
 
-def _ecs_cluster(call: Call) -> str:
+def _cluster(call: Call) -> str:
     return name_of(call.parameters.get("cluster") or call.parameters.get("clusterName") or "default")
 
 
