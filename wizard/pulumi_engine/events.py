@@ -190,12 +190,14 @@ def cli_error(stack: str, text: str) -> errors.SetupError:
     if "passphrase" in message:
         what = "is wrong" if "incorrect passphrase" in message else "is missing"
         return errors.UsageError(f"the stack's passphrase {what}: {message}", ENTER_PASSPHRASE)
-    return (
-        _signed_out(message)
-        or _of_secrets(message)
-        or of_backend(message)
-        or errors.ResourceError(f"pulumi: {message}", shell("pulumi", "preview", "--stack", stack))
+    return of_backend(message) or errors.ResourceError(
+        f"pulumi: {message}", shell("pulumi", "preview", "--stack", stack)
     )
+
+
+def of_backend(message: str) -> errors.SetupError | None:
+    """Errors of the state backend: of its session, of the key of its secrets, or of the state; None for any other."""
+    return _signed_out(message) or _of_secrets(message) or _of_state(message)
 
 
 def _signed_out(message: str) -> errors.SetupError | None:
@@ -229,10 +231,7 @@ _FIND_STATE = Command(
 )
 
 
-def of_backend(message: str) -> errors.SetupError | None:
-    """Errors of the state backend."""
-    if ended := _signed_out(message):
-        return ended
+def _of_state(message: str) -> errors.SetupError | None:
     if "pulumi login" in message or "PULUMI_ACCESS_TOKEN" in message:
         return errors.NoBackend(f"Pulumi has no state backend to work with: {message}", _LOG_IN)
     if "no space left on device" in message:
