@@ -98,8 +98,8 @@ demo: setup
 wizard: setup
 	@$(IN_SANDBOX) { $(V) -m wizard --stack $(STACK) $(ARGS); code=$$?; echo; $(V) -m sandbox status; (exit $$code) $(OTHERWISE); }
 
-# On two cores, a file to each: most tests wait for an engine or a server. In the order of their names, for the files
-# with few tests are the long ones: begun last, one of them would run alone at the end.
+# Three workers for two cores, a file to each: most tests wait for an engine or a server. In the order of their names,
+# for the files with few tests are the long ones: begun last, one of them would run alone at the end.
 PYTEST = $(V) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 2 --junitxml .artefacts/tests.xml
 
 # Without the tests that say again, at length, what others say: `make check` passes those too.

@@ -330,9 +330,8 @@ _READERS = frozenset({"execution role", "existing execution role", "role that re
 def _contexts(setup: Setup, resource: str, action: str) -> Iterator[dict[str, str]]:
     """The condition of an action as the requests carry it, one value for each key.
 
-    The Region is passed separately, and the tags' names are common to all requests.
-
-    The set-up sends one request for each e-mail address.
+    The Region is passed separately, and the tags' names are the same in all requests. The set-up sends one request for
+    each e-mail address.
     """
     values = {
         key: [value] if isinstance(value, str) else value

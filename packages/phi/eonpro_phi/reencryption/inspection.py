@@ -20,7 +20,6 @@ SHORTEST_RECORD = 24 + 1 + 24 + 1 + 4
 HASH_ENDINGS = ("hash", "_hash")
 """Endings of a column's name, in lower case, after the name of the column whose texts it has the hashes of."""
 
-
 _INDEXES = """
 select distinct c.relname from pg_index x join pg_class c on c.oid = x.indexrelid
   join pg_attribute a on a.attrelid = x.indrelid and a.attnum = any(x.indkey)

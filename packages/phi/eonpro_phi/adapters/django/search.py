@@ -1,4 +1,4 @@
-"""Search fields for Django: the columns of `eonpro_phi.search` beside encrypted fields, kept in step, and lookups.
+"""Search fields for Django: the columns of `eonpro_phi.search` beside encrypted fields, kept in step.
 
 Touches what the PhiFields of the settings touch. `get_placeholder` (Django 5.2) and `get_placeholder_sql` (6.1) are
 Django's own hooks, half documented; nothing else sees which columns a statement writes.
