@@ -106,6 +106,15 @@ def state(directory: Path) -> dict[str, Any]:
     return found
 
 
+def has_ended(connection: socket.socket) -> bool:
+    """Whether the other side ended it; one that a busy machine had not accepted yet is reset, not closed."""
+    connection.settimeout(STOP_SECONDS)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
 def test_a_started_sandbox_serves_what_env_says(started: Run, shared: Path) -> None:
     variables = evaluated(started("env").stdout)
     assert variables.keys() >= CONTRACT
@@ -162,7 +171,7 @@ def test_stop_does_not_wait_for_connections_that_clients_keep_open(run: Run, dir
 
     # After that time it is killed.
     assert time.monotonic() - started < STOP_SECONDS
-    assert [connection.recv(1) for connection in connections] == [b"", b""]
+    assert [has_ended(connection) for connection in connections] == [True, True]
     for connection in connections:
         connection.close()
 
