@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tools.bootstrap.places import CACHE, PROJECT, tool
 
-CHANGED = ("cipher", "record", "batches", "key_cache", "cache_entry", "fields")
+CHANGED = ("cipher", "raw_record", "record", "batches", "key_cache", "cache_entry", "fields")
 """The files of eonpro_phi/ that are changed: the cipher and the cached key, with the modules they use."""
 
 TESTS = ("cipher", "key_cache", "fields")

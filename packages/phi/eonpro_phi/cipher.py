@@ -13,7 +13,7 @@ from os import urandom
 from struct import Struct
 from typing import Any, NoReturn
 
-from cryptography.exceptions import InternalError, InvalidTag, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pybase64 import b64decode
 
@@ -30,6 +30,17 @@ from eonpro_phi.errors import (
     NotText,
     PhiError,
     UnwrapError,
+)
+from eonpro_phi.raw_record import (
+    CIPHERTEXT,
+    DECRYPTION_FAILURES,
+    RAW_CIPHERTEXT,
+    RAW_IV,
+    RAW_TAG,
+    TAG,
+    is_whole,
+    join_parts,
+    split_record,
 )
 from eonpro_phi.record import (
     BEFORE_ONE_PAD,
@@ -53,26 +64,13 @@ small enough that a chunk stays in the processor's caches."""
 _MOST_TENANTS = 1000
 """Tenants whose ciphers are kept, some 2 kB each."""
 
-# AESGCM returns the ciphertext followed by the tag.
-CIPHERTEXT = slice(None, -16)
-TAG = slice(-16, None)
-
-# The parts of a whole record that is decoded as one base64 text: see PhiCipher.decrypt.
-RAW_IV = slice(None, 16)
-RAW_TAG = slice(18, 34)
-RAW_CIPHERTEXT = slice(36, None)
-
 # Both read the operating system's random source at each call. getrandom is the system call itself, so it is a little
 # faster; a signal can cut it short only above 256 bytes. urandom continues after a signal, so it reads the IVs of many.
 random_bytes: Callable[[int], bytes] = getattr(os, "getrandom", urandom)  # Linux only
 
 _split_ivs = Struct(f"{IV_BYTES}s").iter_unpack
-join_parts = b":".join
 # Not a method of the value: it raises TypeError for other types, and ignores what a subclass of str overrides.
 utf8 = str.encode
-
-_DECRYPTION_FAILURES = (InvalidTag, ValueError, LookupError, TypeError, AttributeError, OverflowError)
-"""The libraries' errors for a text that is not a record of the key; base64's and UTF-8's are ValueErrors."""
 
 
 class PhiCipher(BinaryCipher):
@@ -213,7 +211,7 @@ class PhiCipher(BinaryCipher):
                     text = self._aead.decrypt(raw[RAW_IV], raw[RAW_CIPHERTEXT] + raw[RAW_TAG], None).decode()
                     if text:  # the empty text has no record
                         return text
-        except _DECRYPTION_FAILURES:
+        except DECRYPTION_FAILURES:
             pass
         # Outside the handler: the errors, which hold the record or the plaintext, would be the context.
         return self._decrypt_fallback(record, context)
@@ -225,12 +223,12 @@ class PhiCipher(BinaryCipher):
             raise NotBound
         for unseal in self._reading if not context else ():
             try:
-                return unseal(*_split_record(record), None).decode()
-            except _DECRYPTION_FAILURES:
+                return unseal(*split_record(record), None).decode()
+            except DECRYPTION_FAILURES:
                 continue
         if self._lenient and not context and isinstance(record, str) and not looks_like_a_record(record):
             return record
-        raise self._no_such_key() if _is_whole(record) else DecryptionError()
+        raise self._no_such_key() if is_whole(record) else DecryptionError()
 
     def _decrypt_v2(self, record: str, context: str) -> str:
         parts = RecordV2.parse(record)
@@ -238,7 +236,7 @@ class PhiCipher(BinaryCipher):
         if aead is None:
             raise self._no_such_key()
         text = ""
-        with suppress(*_DECRYPTION_FAILURES):
+        with suppress(*DECRYPTION_FAILURES):
             text = aead.decrypt(parts.iv, parts.sealed, parts.associated_data(context)).decode()
         if text:
             return text
@@ -340,11 +338,11 @@ class PhiCipher(BinaryCipher):
 
     def _open_all(self, records: list[str | None]) -> Sequence[str | None] | None:
         try:
-            parts = [_split_record(record) for record in records if record is not None]
+            parts = [split_record(record) for record in records if record is not None]
             unseal = self._aead.decrypt
             opened = [unseal(iv, sealed, None) for iv, sealed in parts]
             texts = [text.decode() for text in opened]
-        except _DECRYPTION_FAILURES:
+        except DECRYPTION_FAILURES:
             return None
         return texts if len(texts) == len(records) else _restore_gaps(texts, records)
 
@@ -384,33 +382,6 @@ def require_sixteen_byte_ivs() -> None:
         AESGCM(urandom(DATA_KEY_BYTES)).encrypt(urandom(IV_BYTES), b"probe", None)
     except (InternalError, UnsupportedAlgorithm, ValueError) as error:
         raise CipherUnsupported from error
-
-
-def _split_record(record: str) -> tuple[bytes, bytes]:
-    """The IV, and ciphertext and tag together, as AESGCM expects; raises one of _DECRYPTION_FAILURES for other texts.
-
-    The comments in PhiCipher.decrypt explain the steps.
-    """
-    if record[24] == ":" == record[49] and record[50]:
-        raw = b64decode(record.replace("==:", "AA", 2), None, True)
-        if (
-            not raw[16]
-            and not raw[34]
-            and (
-                record[-1] != "="
-                or record[-2] in BEFORE_ONE_PAD
-                or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
-            )
-        ):
-            return raw[RAW_IV], raw[RAW_CIPHERTEXT] + raw[RAW_TAG]
-    raise ValueError
-
-
-def _is_whole(record: str) -> bool:
-    """Whether it has the form of a record of version 1."""
-    with suppress(*_DECRYPTION_FAILURES):
-        return bool(_split_record(record))
-    return False
 
 
 def _as_text(value: object) -> str | None:

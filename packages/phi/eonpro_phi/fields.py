@@ -17,13 +17,14 @@ from typing import Any, NoReturn, TypeVar
 
 from eonpro_phi.batches import PHI_FIELDS
 from eonpro_phi.binary.fields import BinaryFields
-from eonpro_phi.cipher import CIPHERTEXT, TAG, join_parts, random_bytes, require_sixteen_byte_ivs, utf8
+from eonpro_phi.cipher import random_bytes, require_sixteen_byte_ivs, utf8
 from eonpro_phi.development import LOUD
 from eonpro_phi.development import development_key as key_for_development
 from eonpro_phi.environment import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Credentials, WrappedKey, WrappedKeys
 from eonpro_phi.hashes import NORMALISATIONS, derived_hash_key, text_hash
 from eonpro_phi.key_cache import GRACE_SECONDS, TTL_SECONDS, CachedKey
 from eonpro_phi.kms import KmsKeySource
+from eonpro_phi.raw_record import CIPHERTEXT, TAG, join_parts
 from eonpro_phi.search.indexes import ExactIndex, WordIndex
 from eonpro_phi.search.keys import Clinic, ExactKey, WordKey, exact_values, token_groups
 from eonpro_phi.tenants import TenantFields

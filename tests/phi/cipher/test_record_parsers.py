@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import eonpro_phi.cipher
+import eonpro_phi.raw_record
 from eonpro_phi import DecryptionError, PhiCipher
 from tests.phi.cipher.simple_record import Record
 
@@ -34,8 +34,8 @@ def parse_simple(text: Any) -> tuple[bytes, bytes] | None:
 def parse_fast(text: Any) -> tuple[bytes, bytes] | None:
     """The same by the fast parser; an error that the cipher does not handle fails the test."""
     try:
-        return eonpro_phi.cipher._split_record(text)
-    except eonpro_phi.cipher._DECRYPTION_FAILURES:
+        return eonpro_phi.raw_record.split_record(text)
+    except eonpro_phi.raw_record.DECRYPTION_FAILURES:
         return None
 
 

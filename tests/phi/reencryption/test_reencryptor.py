@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from eonpro_phi import DecryptionError, PhiCipher
-from eonpro_phi.reencryption import reencryptor as reencryptor_module
+from eonpro_phi.reencryption import checked_records
 from eonpro_phi.reencryption.errors import ReencryptionError
 from eonpro_phi.reencryption.models import MAX_LISTED_ROWS, UNCHANGED, ColumnCounts, RowCounts
 from eonpro_phi.reencryption.reencryptor import RecordReencryptor
@@ -145,7 +145,7 @@ def test_a_wrongly_encoded_record_is_never_returned(monkeypatch: pytest.MonkeyPa
     def wrong(data: bytes, *, newline: bool) -> bytes:
         return correct(data, newline=newline).replace(b"A", b"B")
 
-    monkeypatch.setattr(reencryptor_module, "b2a_base64", wrong)
+    monkeypatch.setattr(checked_records, "b2a_base64", wrong)
     values = PhiCipher(OLD).encrypt_many([f"patient {number}" for number in range(20)])
     with pytest.raises(ReencryptionError, match="cannot be decrypted again"):
         reencryptor().reencrypt(values, keys(values))

@@ -6,11 +6,8 @@ where the column has search hashes, for as long as the batch.
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from collections.abc import Callable, Sequence
 from functools import partial
-from os import urandom
-from struct import Struct
 from typing import NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -18,10 +15,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pybase64 import b64decode
 
 from eonpro_phi.binding import Binding, Form
-from eonpro_phi.cipher import CIPHERTEXT, RAW_CIPHERTEXT, RAW_IV, RAW_TAG, TAG, PhiCipher, join_parts
+from eonpro_phi.cipher import PhiCipher
 from eonpro_phi.errors import DecryptionError
-from eonpro_phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, IV_BYTES, V2, looks_like_a_record
+from eonpro_phi.raw_record import RAW_CIPHERTEXT, RAW_IV, RAW_TAG
+from eonpro_phi.record import BEFORE_ONE_PAD, BEFORE_TWO_PADS, V2, looks_like_a_record
 from eonpro_phi.reencryption.binary import FAULTY, BinaryReencryptor, Keys, OpenedText
+from eonpro_phi.reencryption.checked_records import checked_records
 from eonpro_phi.reencryption.embedded import embedded_records, is_damaged, may_hold_records, replaced
 from eonpro_phi.reencryption.errors import ReencryptionError
 from eonpro_phi.reencryption.json_fields import FieldTexts
@@ -30,9 +29,6 @@ from eonpro_phi.tenants import tenant_key
 
 ANYWHERE = Binding(place="")
 """Of values that are in no column: records without a place."""
-_split_ivs = Struct(f"{IV_BYTES}s").iter_unpack
-_ZEROS = (b"", b"\0", b"\0\0")
-_PAD_AS_ZERO = bytes.maketrans(b"=", b"A")
 _DECRYPTION_FAILURES = (ValueError, IndexError, InvalidTag, OverflowError)
 _MOST_TENANTS = 1000
 """Tenants whose keys are kept between batches."""
@@ -171,7 +167,7 @@ class RecordReencryptor:
         counts = ColumnCounts(empty=empty, old=len(present))
         if not write:
             return ReencryptedColumn(records=[UNCHANGED] * len(values), counts=counts, texts=decoded)
-        records = self._encrypt(encoded)
+        records = checked_records(self._new_key, encoded)
         if empty:
             remaining = iter(records)
             records = [next(remaining) if value else UNCHANGED for value in values]
@@ -216,7 +212,7 @@ class RecordReencryptor:
             if texts:
                 decoded.append(opened.text if opened else None)
         if write:
-            for at, record in zip(version_1, self._encrypt([*version_1.values()]), strict=True):
+            for at, record in zip(version_1, checked_records(self._new_key, [*version_1.values()]), strict=True):
                 records[at] = record
             for at, text_and_context in version_2.items():
                 records[at] = self._encrypt_v2(*text_and_context)
@@ -338,7 +334,9 @@ class RecordReencryptor:
 
     def _encrypt_texts(self, texts: Sequence[str]) -> list[str]:
         """The records of texts that are part of a value, in the version of this run."""
-        return [*map(self._encrypt_v2, texts)] if self._v2 else self._encrypt([text.encode() for text in texts])
+        if self._v2:
+            return [*map(self._encrypt_v2, texts)]
+        return checked_records(self._new_key, [text.encode() for text in texts])
 
     def _is_done(self, value: str, opened: OpenedText, where: Binding) -> bool:
         """Whether a record of the new key stays as it is."""
@@ -357,39 +355,6 @@ class RecordReencryptor:
         except DecryptionError:
             return None
 
-    def _encrypt(self, texts: Sequence[bytes]) -> list[str]:
-        """The records of texts. Each record is decoded, compared and decrypted again as a check."""
-        # Read in the frame that uses them, as in PhiCipher.
-        ivs = [iv for (iv,) in _split_ivs(urandom(IV_BYTES * len(texts)))]
-        seal, unseal = self._new_key.encrypt, self._new_key.decrypt
-        sealed = [seal(iv, text, None) for iv, text in zip(ivs, texts, strict=True)]
-        split = [(iv, value[TAG], value[CIPHERTEXT]) for iv, value in zip(ivs, sealed, strict=True)]
-        records = [
-            join_parts(
-                (
-                    b2a_base64(iv, newline=False),
-                    b2a_base64(tag, newline=False),
-                    b2a_base64(ciphertext, newline=False),
-                )
-            ).decode()
-            for iv, tag, ciphertext in split
-        ]
-        two = _ZEROS[2]
-        try:
-            # Each part padded with zeros to a multiple of three bytes, as it is in base64.
-            parts = [
-                part
-                for iv, tag, ciphertext in split
-                for part in (iv, two, tag, two, ciphertext, _ZEROS[-len(ciphertext) % 3])
-            ]
-            correct = _decode_all(records) == b"".join(parts)
-            correct = correct and [unseal(iv, value, None) for iv, value in zip(ivs, sealed, strict=True)] == texts
-        except (ValueError, InvalidTag):
-            correct = False
-        if not correct:
-            raise ReencryptionError(FAULTY)
-        return records
-
     def __repr__(self) -> str:
         return "RecordReencryptor(AES-256-GCM)"
 
@@ -404,8 +369,3 @@ def _is_utf8(text: str) -> bool:
 
 def _has_canonical_end(record: str) -> bool:
     return record[-2] in BEFORE_ONE_PAD or (record[-2] == "=" and record[-3] in BEFORE_TWO_PADS)
-
-
-def _decode_all(records: Sequence[str]) -> bytes:
-    """The bytes of all records, by one decoding: with "A" for "=" each part ends in zeros."""
-    return b64decode("".join(records).encode().translate(_PAD_AS_ZERO, b":"), None, True)
