@@ -168,9 +168,10 @@ def parse(argv: Sequence[str]) -> CommandLine:
         raise UsageError(_unknown(command, unknown), eonpro(command.name, "--help"))
     _refuse_impossible_paths(command, vars(namespace))
     given = tuple(_flags_and_actions(command, words))
-    without_effect = _without_effect(command, given)
-    if idle := [f"{flag} {without_effect[flag]}" for flag in given if flag in without_effect]:
-        raise UsageError("; ".join(idle), eonpro(command.name, "--help"))
+    without_effect = _without_effect(command, [word for word, *_ in given])
+    if idle := [f"{flag} {without_effect[flag]}" for flag, *_ in given if flag in without_effect]:
+        kept = [word for flag, *typed in given if flag not in without_effect for word in typed]
+        raise UsageError("; ".join(idle), eonpro(command.name, *kept))
     values = vars(namespace)
     kinds = command.options, RunOptions
     own, run = ({name: values[name] for name in _fields(kind) if name in values} for kind in kinds)
@@ -227,14 +228,13 @@ def _why_impossible(path: str) -> str:
     return ""
 
 
-def _flags_and_actions(command: Command, words: Sequence[str]) -> Iterator[str]:
-    """The words of a command without the values of its flags."""
+def _flags_and_actions(command: Command, words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Each flag and action of a command, then the words it was typed as: ("--stack", "--stack", "staging")."""
     actions, rest = _actions(command), iter(words)
     for word in rest:
         flag, equals, _ = word.partition("=")
-        yield flag if flag in actions else word
-        if flag in actions and actions[flag].nargs != 0 and not equals:
-            next(rest, None)
+        has_value = flag in actions and actions[flag].nargs != 0 and not equals
+        yield (flag if flag in actions else word, word, *([value] if has_value and (value := next(rest, "")) else []))
 
 
 def _without_effect(command: Command, given: Iterable[str]) -> dict[str, str]:
@@ -350,7 +350,9 @@ def flags_of(command: str, words: Sequence[str] | None = None) -> frozenset[str]
     if command not in COMMANDS:
         return frozenset()
     known = COMMANDS[command]
-    without_effect = {} if words is None else _without_effect(known, _flags_and_actions(known, words))
+    without_effect = (
+        {} if words is None else _without_effect(known, [word for word, *_ in _flags_and_actions(known, words)])
+    )
     return frozenset(_actions(known)) - without_effect.keys()
 
 

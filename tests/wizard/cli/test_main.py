@@ -536,6 +536,21 @@ def test_a_command_line_that_makes_no_sense_is_told_with_its_way_out(folder, ste
 
 
 @pytest.mark.parametrize(
+    ("argv", "again"),
+    [
+        ("rotate --data-key --yes", "rotate --data-key"),
+        ("backup --to a.json --from-backup b.json", "backup --to a.json"),
+        ("push --stack staging --confirm=staging --redeploy", "push --stack staging --redeploy"),
+        ("report verify report.json --since 2026-01-31 --verbose", "report verify report.json --verbose"),
+    ],
+)
+def test_where_a_flag_does_nothing_the_same_command_without_it_is_printed(folder, capsys, argv, again) -> None:
+    assert cli.main([*argv.split(), "--json"]) == 2
+    printed = json.loads(capsys.readouterr().out)["next"]["command"]
+    assert printed.endswith(f" -m wizard {again} --json")
+
+
+@pytest.mark.parametrize(
     ("argv", "command"),
     [
         (["push", "--bogus"], "push"),
