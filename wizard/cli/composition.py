@@ -35,8 +35,9 @@ from wizard.inputs.application_readers import read_code
 from wizard.inputs.registry import by_key
 from wizard.pulumi_engine import config
 from wizard.pulumi_engine.backend import StatePlaces, list_stacks
-from wizard.pulumi_engine.engine import Engine, Upgrade
+from wizard.pulumi_engine.engine import Engine
 from wizard.pulumi_engine.process import EngineProcess
+from wizard.pulumi_engine.workspace import Upgrade
 from wizard.setup import saved_plan
 from wizard.terminal.terminal import Terminal
 from wizard.vercel.client import VercelClient

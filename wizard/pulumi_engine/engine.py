@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,27 +30,17 @@ from wizard.core.models.stack import Drift, OnProgress, StackState, Step
 from wizard.core.next_command import Command, Text, plain_name, policy_pack_word, shell
 from wizard.core.retry import Clock, Reason, Threads
 from wizard.core.state_backend import BackendKind
-from wizard.pulumi_engine import backend, config, passphrase, workspace
+from wizard.pulumi_engine import backend, config, passphrase, removal, workspace
 from wizard.pulumi_engine import plan as engine_plan
 from wizard.pulumi_engine.events import Comparison, Watch, interrupted
 from wizard.pulumi_engine.plan import Creations, stack_state, with_imports, with_unrecorded
 from wizard.pulumi_engine.process import EngineProcess
-from wizard.pulumi_engine.workspace import EngineWorkspace
+from wizard.pulumi_engine.workspace import EngineWorkspace, Upgrade
 
 if TYPE_CHECKING:
     from pulumi.automation import EngineEvent
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Upgrade:
-    """The project gets a newer version of the program with the next plan that is confirmed."""
-
-    program: Path
-    """A folder with the newer program, for previews."""
-    install: Callable[[], None]
-    """Makes it the project's own. Raises SetupError."""
 
 
 READ_AT_ONCE = 16
@@ -357,20 +347,9 @@ class Engine:
         Returns the names of the inputs and outputs of each resource. Raises ResourceError, before anything is deleted,
         where the state has a resource of any other environment.
         """
-        from pulumi.automation import Deployment
-
-        names = []
-
-        def delete_everything(watch: Watch) -> None:
-            handle, exported = self._project.stack(stack), self._project.export(stack)
-            edited = engine_plan.without_protection(stack, exported.get("deployment") or {})
-            names.extend(engine_plan.names_of(edited))
-            handle.import_stack(Deployment(version=exported.get("version"), deployment=edited))
-            handle.destroy(on_event=watch, remove=False)
-            self._run(stack, "stack", "rm", "--yes")
-
+        names: list[tuple[str, dict[str, list[str]]]] = []
         self._plan.forget()
-        self._change(stack, None, delete_everything)
+        self._change(stack, None, lambda watch: names.extend(removal.of_rehearsal(self._project, stack, watch)))
         return names
 
     def destroy(self, stack: str, on_progress: OnProgress) -> None:
@@ -378,27 +357,8 @@ class Engine:
 
         Raises ResourceError, before anything is deleted, for a protected resource that its state does not retain.
         """
-
-        def delete_resources(watch: Watch) -> None:
-            # As `pulumi import` leaves a resource, until the next update: without its protection it would be deleted.
-            resources = self._project.export(stack).get("deployment") or {}
-            exposed = [
-                resource["urn"].rsplit("::", 1)[-1]
-                for resource in resources.get("resources") or ()
-                if resource.get("protect") and not resource.get("retainOnDelete")
-            ]
-            if exposed:
-                raise ResourceError(
-                    "nothing was deleted: these resources are protected, but the state does not say that they stay in "
-                    f"the account: {', '.join(exposed)}",
-                    shell("pulumi", "up", "--stack", stack, advice="says so; then run the same command again"),
-                )
-            # Each protected resource is retained: it leaves the state, and stays in the account.
-            self._run(stack, "state", "unprotect", "--all", "--yes")
-            self._project.stack(stack).destroy(on_event=watch, remove=False)
-
         self._plan.forget()
-        self._change(stack, on_progress, delete_resources)
+        self._change(stack, on_progress, lambda watch: removal.of_stack(self._project, stack, watch))
 
     @property
     def _program(self) -> Path | None:
@@ -435,9 +395,6 @@ class Engine:
                         raise
         if process.interrupted:
             raise interrupted()
-
-    def _run(self, stack: str, *arguments: str) -> None:
-        self._project.run(*arguments, "--stack", stack)
 
     def _policy_packs(self) -> list[str] | None:
         return None if self._policy_pack is None else [policy_pack_word(self._policy_pack)]

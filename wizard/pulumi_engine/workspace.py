@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
     from pulumi.automation import LocalWorkspace, PulumiCommand
 
     from wizard.pulumi_engine.automation import MinimalStack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upgrade:
+    """The project gets a newer version of the program with the next plan that is confirmed."""
+
+    program: Path
+    """A folder with the newer program, for previews."""
+    install: Callable[[], None]
+    """Makes it the project's own. Raises SetupError."""
 
 
 class EngineWorkspace:

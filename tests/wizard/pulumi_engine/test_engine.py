@@ -44,10 +44,11 @@ from wizard.core.retry import together
 from wizard.core.state_backend import ENTER_PASSPHRASE
 from wizard.pulumi_engine import backend as engine_backend
 from wizard.pulumi_engine import workspace
-from wizard.pulumi_engine.engine import Engine, Upgrade
+from wizard.pulumi_engine.engine import Engine
 from wizard.pulumi_engine.events import Watch
 from wizard.pulumi_engine.plan import digest, pending_steps, with_imports
 from wizard.pulumi_engine.process import EngineProcess
+from wizard.pulumi_engine.workspace import Upgrade
 from wizard.setup.preflight.services import check_pulumi
 
 STACK = "production"
