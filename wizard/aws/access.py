@@ -15,7 +15,8 @@ from components.policies.evaluation.account import AccountIam, GrantFact, IamPol
 from components.policies.evaluation.principals import role_of_session
 from components.settings.arn import Arn
 from wizard.aws import iam
-from wizard.aws.auth.session import Session, SessionClient, utc
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import SessionClient, utc
 from wizard.core import safe_text
 from wizard.core.errors import Unsupported
 from wizard.core.models.access import AccessKeyAge, History, KeyEvents, KeyUse, SignIn

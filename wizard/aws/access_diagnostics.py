@@ -10,7 +10,7 @@ from components.policies.evaluation.account import IamPolicy, IamPrincipal
 from components.settings import SecretStore
 from components.settings.arn import Arn
 from wizard.aws import iam
-from wizard.aws.auth.session import SessionClient, utc
+from wizard.aws.auth.session_client import SessionClient, utc
 from wizard.aws.data_keys.stored import store_of
 from wizard.core.errors import PermissionDenied
 from wizard.core.models.access import FormerText

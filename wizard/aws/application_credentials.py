@@ -18,7 +18,8 @@ from components.settings.arn import Arn
 from wizard.aws.auth.errors import BOTOCORE_ERRORS
 from wizard.aws.auth.http import is_loopback
 from wizard.aws.auth.limits import limit_fetcher
-from wizard.aws.auth.session import Session, SessionClient
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import SessionClient
 from wizard.core import files
 from wizard.core.errors import SetupError
 from wizard.core.models.account import Principal

@@ -12,7 +12,7 @@ from components.policies.stack import AlertRule, AlertTopic, alert_rules_of, ale
 from components.settings import Settings
 from components.settings.arn import Arn, resource_name
 from wizard.aws.access import EventRecord
-from wizard.aws.auth.session import SessionClient
+from wizard.aws.auth.session_client import SessionClient
 from wizard.aws.iam import account_of
 from wizard.aws.trail import bucket_policy_of
 from wizard.core import safe_text

@@ -11,7 +11,7 @@ from typing import Any
 
 from components.settings import SecretStore
 from components.settings.arn import resource_name
-from wizard.aws.auth.session import SessionClient
+from wizard.aws.auth.session_client import SessionClient
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.deployment import (
     PausedHook,

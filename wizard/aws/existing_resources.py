@@ -25,7 +25,8 @@ from components.settings.arn import resource_name, resource_of
 from components.settings.names import in_account_namespace
 from wizard.aws import kms
 from wizard.aws import trail as trails
-from wizard.aws.auth.session import Session, SessionClient, tags_of
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import SessionClient, tags_of
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported, attempted, known_or
 from wizard.core.models.account import DiscoveredResource, Existing, KeyFact
 

@@ -13,7 +13,8 @@ from components.settings.arn import Arn
 from wizard.aws.auth.credentials import FALLBACK_REGION
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.http import skew_of
-from wizard.aws.auth.session import Session, SessionClient, or_none, utc
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import SessionClient, or_none, utc
 from wizard.core import errors, retry
 from wizard.core.models.account import Identity, Principal, RegionFact
 from wizard.core.models.verification import AccessKey, AccessKeyFact

@@ -13,7 +13,8 @@ from components.settings.names import Names
 from wizard.aws import existing_resources, iam, kms
 from wizard.aws import trail as trails
 from wizard.aws.auth.errors import code_of
-from wizard.aws.auth.session import Session, SessionClient
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import SessionClient
 from wizard.aws.data_keys.stores import ParameterStore
 from wizard.core.data_key import MalformedDataKey, WrappedDataKey
 from wizard.core.errors import PermissionDenied, SetupError, Unsupported

@@ -15,7 +15,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from components.settings import Settings
 from wizard.aws.auth.errors import code_of
-from wizard.aws.auth.session import Session, SessionClient, or_none, tags_of, utc
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import SessionClient, or_none, tags_of, utc
 from wizard.aws.data_keys.replacement import replace_current
 from wizard.aws.data_keys.stored import store_of
 from wizard.aws.data_keys.versions import DataKeyVersions

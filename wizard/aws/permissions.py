@@ -13,7 +13,8 @@ from components.policies.stack import PolicyKind, StackPolicy
 from components.settings import Settings
 from components.settings.arn import Arn
 from wizard.aws import kms
-from wizard.aws.auth.session import Session, SessionClient, or_none
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import SessionClient, or_none
 from wizard.aws.iam import identify
 from wizard.aws.simulation import context_of_key, simulate
 from wizard.core.errors import PermissionDenied, ResourceError, SetupError, Unsupported, attempted

@@ -13,7 +13,8 @@ from components.settings.names import label_of
 from wizard.aws import trail as trails
 from wizard.aws.auth.errors import code_of
 from wizard.aws.auth.limits import read_all
-from wizard.aws.auth.session import Session, SessionClient
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import SessionClient
 from wizard.aws.iam import account_of
 from wizard.core import retry
 from wizard.core.errors import ResourceError, SetupError, UsageError

@@ -14,7 +14,8 @@ from typing import Any
 
 from wizard.aws import trail as trails
 from wizard.aws.auth.errors import code_of
-from wizard.aws.auth.session import Session, SessionClient, utc
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import SessionClient, utc
 from wizard.aws.iam import account_of
 from wizard.aws.import_discovery import region_of_location
 from wizard.core.errors import PermissionDenied, SetupError

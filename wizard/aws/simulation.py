@@ -14,7 +14,8 @@ from components.policies.evaluation.principals import account_of, caller_of
 from components.policies.evaluation.statements import Request, evaluate_policies
 from components.settings.arn import Arn
 from wizard.aws import iam, kms
-from wizard.aws.auth.session import Session, or_none
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import or_none
 from wizard.core.models.access import Ruling, Simulation, StatementEvaluation
 
 

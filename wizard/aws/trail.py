@@ -8,7 +8,8 @@ from typing import Any
 
 from components.policies.statements import PolicyStatement, Test, statements_of
 from components.settings.arn import Arn, resource_of
-from wizard.aws.auth.session import Session, SessionClient, or_none, utc
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import SessionClient, or_none, utc
 from wizard.aws.iam import account_of
 from wizard.core import safe_text
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported

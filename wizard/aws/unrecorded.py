@@ -13,7 +13,8 @@ from components.policies.trail import trail_encryption_statements
 from components.settings import Settings
 from components.settings.arn import resource_name
 from wizard.aws import kms
-from wizard.aws.auth.session import Session, SessionClient
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import SessionClient
 from wizard.aws.existing_resources import is_untagged_by_a_crash, tags
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported
 from wizard.core.models.account import KeyFact, UnrecordedResource

@@ -3,13 +3,14 @@
 Reads the environment that it gets and the AWS configuration files it names; calls no service.
 """
 
-import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
+from botocore.session import Session as Botocore
 
 from wizard.aws.auth.call_log import watch
 from wizard.aws.auth.errors import LOGIN, ErrorSource, translate
@@ -22,36 +23,14 @@ from wizard.core.next_command import Command, shell
 FALLBACK_REGION = "us-east-1"
 """The Region that is asked for the caller's identity while no Region is named."""
 
-LONGEST_POLICY = 2048
-"""Characters of a scope down policy: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetScopedCredentials.html"""
 
-READING_SESSION = "eonpro-kms, a command that only reads"
-"""The name that CloudTrail records with the request."""
-
-_VERBS = {
-    "Get": "access-analyzer account cloudtrail cloudwatch events kms organizations s3 secretsmanager servicequotas ssm "
-    "sso sts",
-    "List": "access-analyzer account account-access cloudtrail cloudwatch events kms organizations s3 secretsmanager "
-    "servicequotas ssm sso",
-    "Describe": "cloudtrail cloudwatch ec2 events kms organizations secretsmanager ssm sso",
+_METHODS = {
+    "shared-credentials-file": "the profile {profile}",
+    "config-file": "the profile {profile}",
+    "iam-role": "the instance's role",
+    "container-role": "the container's role",
+    "assume-role-with-web-identity": "the web identity token that AWS_WEB_IDENTITY_TOKEN_FILE names",
 }
-"""The services whose operations begin with each verb; each operation that does so changes nothing.
-
-Those of the deploy targets and of the stack's named resources come beside them.
-"""
-
-_OTHERS = (
-    "access-analyzer:Check*",
-    "access-analyzer:Validate*",
-    "cloudtrail:LookupEvents",
-    "iam:Simulate*",
-    # Of the stack's secrets in Pulumi's state, and of the logs; the data key is opened as the application.
-    "kms:Decrypt",
-    "sts:AssumeRole",
-)
-
-_LOCKS = "arn:*:s3:::*/.pulumi/locks/*"
-"""Pulumi's locks in a bucket, which its preview takes, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,16 +203,17 @@ def child_environment(resolved: Resolved, environ: Mapping[str, str], keys: Cred
     return passed
 
 
-def reading_policy() -> str:
-    """The policy as JSON without white space, at most LONGEST_POLICY characters."""
-    # Needed for the first request only.
-    from components.policies.named_resources import SERVICES
-    from components.targets.platform import platforms
-
-    of_stack = (*SERVICES, *(service for platform in platforms().values() for service in platform.services))
-    reads = [f"{service}:{verb}*" for verb, services in _VERBS.items() for service in (*services.split(), *of_stack)]
-    statements = [
-        {"Effect": "Allow", "Action": [*reads, *_OTHERS], "Resource": "*"},
-        {"Effect": "Allow", "Action": ["s3:PutObject", "s3:DeleteObject"], "Resource": _LOCKS},
-    ]
-    return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+def source_of(resolved: Resolved, botocore: Botocore, *, lock: AbstractContextManager[object]) -> str:
+    """The source of the credentials, in words. Without a profile or keys it tries the default chain once."""
+    if resolved.keys is not None or resolved.incomplete:
+        return "environment variables"
+    if resolved.profile:
+        return f"the profile {resolved.profile}"
+    # botocore's session is not thread-safe.
+    with lock:
+        try:
+            method = getattr(botocore.get_credentials(), "method", None)
+        except BotoCoreError:
+            method = None
+    in_words = _METHODS.get(str(method), "the profile {profile}" if method else "the default chain")
+    return in_words.format(profile="default")

@@ -3,14 +3,12 @@
 Calls AWS (or what AWS_ENDPOINT_URL names) through botocore; starts threads for look-ups that run in parallel.
 """
 
-import logging
 import math
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -25,16 +23,15 @@ from wizard.aws.auth.answers import Answer, UnreadableResponse
 from wizard.aws.auth.call_log import is_sent_once, may_have_happened
 from wizard.aws.auth.errors import BOTOCORE_ERRORS, THROTTLED, ErrorSource, code_of, translate
 from wizard.aws.auth.http import ObjectReader, endpoint_of, endpoint_variable, make_client
+from wizard.aws.auth.narrowing import narrowed
 from wizard.aws.auth.profiles import sso_region_of
-from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain
+from wizard.aws.auth.sign_in import MARGIN, AskCode, Chain, chain_in
 from wizard.core import errors, retry
 from wizard.core.call_limit import MAX_PAGES, Pages
 from wizard.core.models.account import ProfileFact
 from wizard.core.retry import SYSTEM_CLOCK, Clock, Reason
 
 T = TypeVar("T")
-
-_LOGGER = logging.getLogger("eonpro.aws")
 
 _READS = ("Get", "List", "Describe", "Head", "Lookup", "BatchGet")
 """Prefixes of the operations that change nothing."""
@@ -44,14 +41,6 @@ AGAIN_SECONDS = 10.0
 
 A broken connection is over by then, a proxy stays. AWS counts the calls of each second.
 """
-
-_METHODS = {
-    "shared-credentials-file": "the profile {profile}",
-    "config-file": "the profile {profile}",
-    "iam-role": "the instance's role",
-    "container-role": "the container's role",
-    "assume-role-with-web-identity": "the web identity token that AWS_WEB_IDENTITY_TOKEN_FILE names",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +87,7 @@ class Session:
         if keys is not None:
             botocore.set_credentials(keys.access_key, keys.secret_key, keys.token)
         else:
-            chain = _chain_in(botocore, resolved.profile, resolved.region, environ, ask_code)
+            chain = chain_in(botocore, resolved.profile, resolved.region, environ, ask_code)
         return cls(
             resolved=resolved,
             environ=dict(environ),
@@ -125,18 +114,7 @@ class Session:
     @cached_property
     def source(self) -> str:
         """The source of the credentials, in words. Without a profile or keys it tries the default chain once."""
-        if self.resolved.keys is not None or self.resolved.incomplete:
-            return "environment variables"
-        if self.resolved.profile:
-            return f"the profile {self.resolved.profile}"
-        with self._lock:
-            try:
-                method = getattr(self._botocore.get_credentials(), "method", None)
-            except BotoCoreError:
-                method = None
-        return _METHODS.get(str(method), "the profile {profile}" if method else "the default chain").format(
-            profile="default"
-        )
+        return sources.source_of(self.resolved, self._botocore, lock=self._lock)
 
     def endpoint(self, service: str) -> str | None:
         """The service's endpoint, if the environment names one; None for AWS itself."""
@@ -188,8 +166,10 @@ class Session:
                     credentials = self._botocore.get_credentials()
                     if credentials is not None:
                         frozen = credentials.get_frozen_credentials()
-                        if self.reads_only:
-                            self._narrow(frozen)
+                        given = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+                        if self.reads_only and (keys := narrowed(self, given)):
+                            self._botocore.set_credentials(keys.access_key, keys.secret_key, keys.token)
+                            self._cache["given"] = given
             except errors.CredentialsError as error:
                 self._cache["loaded"] = error
                 raise
@@ -211,31 +191,6 @@ class Session:
         botocore.set_credentials(given.access_key, given.secret_key, given.token)
         resolved = replace(self.resolved, keys=given)
         return Session(resolved=resolved, environ=self.environ, clock=self.clock, _botocore=botocore)
-
-    def _narrow(self, keys: Any) -> None:
-        """Ask STS for read-only credentials; without them the session keeps its own.
-
-        STS narrows the credentials of a role or a sign-in, not those of an IAM user, and an older endpoint has no such
-        call.
-        """
-        why = "they are of an IAM user"
-        if keys.token:
-            given = Credentials(keys.access_key, keys.secret_key, keys.token)
-            sts = self.make_client("sts", keys=given)
-            try:
-                policy, name = sources.reading_policy(), sources.READING_SESSION
-                answer = self.ask(sts, "sts", "GetScopedCredentials", Policy=policy, ScopedSessionDescription=name)
-                narrowed = answer["Credentials"]
-                self._botocore.set_credentials(
-                    narrowed["AccessKeyId"], narrowed["SecretAccessKey"], narrowed["SessionToken"]
-                )
-                self._cache["given"] = given
-            except errors.SetupError as error:
-                why = error.message
-        if "given" in self._cache:
-            _LOGGER.info("AWS keeps these credentials to reading (sts:GetScopedCredentials)")
-        else:
-            _LOGGER.info("AWS does not keep these credentials to reading: %s", why)
 
     def once(self, name: str, find: Callable[[], Any]) -> Any:
         """The value of `find()`, called once for all Regions; an error is raised, and not cached."""
@@ -428,7 +383,7 @@ class Session:
     def for_profile(self, profile: str) -> Botocore:
         """A botocore session of another profile, from the same files; nobody is asked for an MFA code."""
         session = sources.botocore_session(profile, self.environ)
-        _chain_in(session, profile, self.region, self.environ, None)
+        chain_in(session, profile, self.region, self.environ, None)
         return session
 
     def environment_keys(self, prefix: str) -> Credentials | None:
@@ -438,37 +393,3 @@ class Session:
 
 _PREFIXES = {"accessanalyzer": "access-analyzer", "service-quotas": "servicequotas"}
 """The services whose actions have another prefix than botocore's name."""
-
-
-def _chain_in(
-    botocore: Botocore, profile: str | None, region: str, environ: Mapping[str, str], ask_code: AskCode | None
-) -> Chain:
-    chain = Chain(botocore, profile=profile, region=region, environ=environ, ask_code=ask_code)
-    botocore.register_component("credential_provider", chain)
-    return chain
-
-
-def tags_of(pairs: Sequence[Mapping[str, str]], *, key: str = "Key", value: str = "Value") -> dict[str, str]:
-    return {pair[key]: pair.get(value, "") for pair in pairs}
-
-
-def or_none(call: Callable[[], T]) -> T | None:
-    """The call's result; None where AWS denies it, answers with an error or does not have the operation."""
-    try:
-        return call()
-    except (errors.PermissionDenied, errors.ResourceError, errors.Unsupported):
-        return None
-
-
-def utc(moment: object) -> datetime | None:
-    """The moment in UTC; None for anything but a datetime."""
-    if not isinstance(moment, datetime):
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-class SessionClient:
-    """The calls of one subject, made with a session."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session

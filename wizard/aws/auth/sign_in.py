@@ -166,6 +166,15 @@ class RoleCache(JSONFileCache):  # type: ignore[misc]
             super().__setitem__(key, value)
 
 
+def chain_in(
+    botocore: Botocore, profile: str | None, region: str, environ: Mapping[str, str], ask_code: AskCode | None
+) -> Chain:
+    """The chain, in the place of the one that this session of botocore has."""
+    chain = Chain(botocore, profile=profile, region=region, environ=environ, ask_code=ask_code)
+    botocore.register_component("credential_provider", chain)
+    return chain
+
+
 def _token(value: Any) -> str:
     def to_text(value: Any) -> str:
         return value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else str(value)

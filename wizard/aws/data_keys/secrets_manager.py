@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from components.settings import SecretStore
 from wizard.aws.auth.errors import code_of
-from wizard.aws.auth.session import tags_of, utc
+from wizard.aws.auth.session_client import tags_of, utc
 from wizard.aws.data_keys.stores import READ_BACK_SECONDS, VERSION_TAG, OfSession, StoredValue, tag_pairs
 from wizard.core import retry
 from wizard.core.errors import PermissionDenied, ResourceError, Unsupported

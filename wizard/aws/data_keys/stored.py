@@ -6,7 +6,8 @@ Calls SSM and Secrets Manager. The stored data key is only created here; only `v
 from collections.abc import Mapping
 
 from components.settings import WRAPPED_KEYS, SecretStore
-from wizard.aws.auth.session import Session, SessionClient
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import SessionClient
 from wizard.aws.data_keys import stores
 from wizard.aws.data_keys.secrets_manager import SecretsManager
 from wizard.core import retry

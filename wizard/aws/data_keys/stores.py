@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from components.settings import OPTIONAL_VALUES, SecretStore
 from components.settings.names import label_of
 from components.settings.stored_values import DATA_KEY
-from wizard.aws.auth.session import Session, tags_of, utc
+from wizard.aws.auth.session import Session
+from wizard.aws.auth.session_client import tags_of, utc
 from wizard.core import retry
 from wizard.core.data_key import CHECK_VALUE, WrappedDataKey
 from wizard.core.errors import OutcomeUnknown, PermissionDenied, Unreachable, Unsupported

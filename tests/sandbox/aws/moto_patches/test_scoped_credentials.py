@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from components.policies.evaluation.account import IamPolicy
 from components.policies.evaluation.statements import Request, evaluate_policies
-from wizard.aws.auth import credentials as sources
+from wizard.aws.auth import narrowing
 from wizard.aws.client import connect
 from wizard.core.errors import PermissionDenied
 from wizard.core.required_permissions.table import load
@@ -165,11 +165,11 @@ def test_an_iam_user_reads_as_before(cloud: Any) -> None:
 
 @pytest.fixture
 def reading() -> Iterator[IamPolicy]:
-    yield IamPolicy(name="reading", document=json.loads(sources.reading_policy()))
+    yield IamPolicy(name="reading", document=json.loads(narrowing.reading_policy()))
 
 
 def test_the_policy_fits() -> None:
-    assert len(sources.reading_policy()) <= sources.LONGEST_POLICY
+    assert len(narrowing.reading_policy()) <= narrowing.LONGEST_POLICY
 
 
 def actions(value: Any) -> Iterator[str]:
