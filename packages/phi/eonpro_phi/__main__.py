@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from eonpro_phi import wrapping
 from eonpro_phi.check import check, text_of
@@ -133,31 +134,31 @@ def _from_stdin() -> Mapping[str, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: exit code 0 when proved, 1 when not, 2 for a wrong command line."""
+    parser, check_parser = _parsers()
+    options = parser.parse_args(arguments)
+    if options.command == "check":
+        return _print_sql(check_parser, *options.sql) if options.sql else _check(options)
+    try:
+        environment = with_usual_names(os.environ)
+    except PhiError as error:
+        print(f"phi {options.command}: {error}", file=sys.stderr)
+        return 1
+    if options.command in ("reencrypt", "encrypt", "scan", "index", "migrate"):
+        return _run_on_database(options, environment)
+    if options.command == "wrap":
+        result = wrapping.wrap(environment, wrapping.from_terminal if options.prompt else wrapping.from_stdin)
+        print(json.dumps(result))
+        return 0 if result["wrapped"] else 1
+    return _prove(options)
+
+
+def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """The parser of the command line, and that of `check`."""
     parser = argparse.ArgumentParser(
         prog="python -m eonpro_phi", description="The application's side of PHI encryption."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    prove_parser = commands.add_parser(
-        "prove",
-        help="show that this environment can unwrap its data key, encrypt and decrypt",
-        description="Reads AWS_REGION, AWS_KMS_KEY_ID, ENCRYPTED_PHI_KEY and AWS credentials "
-        "from the environment only, and prints one line of JSON.",
-    )
-    prove_parser.add_argument(
-        "--stdin",
-        action="store_true",
-        help="read the variables from one JSON object on standard input instead of the environment",
-    )
-    prove_parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="only ask KMS whether it would unwrap the data key: no data key comes to this machine",
-    )
-    prove_parser.add_argument(
-        "--permission",
-        action="store_true",
-        help="only ask KMS whether it lets this principal decrypt with the key, where no wrapped data key is at hand",
-    )
+    _add_prove(commands)
     wrap_parser = commands.add_parser(
         "wrap",
         help="wrap a former ENCRYPTION_KEY, read from standard input",
@@ -182,49 +183,67 @@ def main(arguments: list[str] | None = None) -> int:
     reencryption.add_to(commands)
     indexing.add_to(commands)
     migration.add_to(commands)
-    options = parser.parse_args(arguments)
-    if options.command == "check" and options.sql:
-        table, *columns = options.sql
-        try:
-            lines = statements(table, columns)
-        except ValueError as error:
-            check_parser.error(str(error))
-        if not lines:
-            check_parser.error("--sql TABLE COLUMN [COLUMN ...]")
-        print("\n".join(lines))
-        return 0
-    if options.command == "check":
-        checked = check(os.environ, models=options.models)
-        shown = json.dumps(checked) if options.json else text_of(checked)
-        print(shown, file=sys.stdout if options.json or checked["checked"] else sys.stderr)
-        return 0 if checked["checked"] else 1
+    return parser, check_parser
+
+
+def _add_prove(commands: Any) -> None:
+    parser = commands.add_parser(
+        "prove",
+        help="show that this environment can unwrap its data key, encrypt and decrypt",
+        description="Reads AWS_REGION, AWS_KMS_KEY_ID, ENCRYPTED_PHI_KEY and AWS credentials "
+        "from the environment only, and prints one line of JSON.",
+    )
+    parser.add_argument(
+        "--stdin",
+        action="store_true",
+        help="read the variables from one JSON object on standard input instead of the environment",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only ask KMS whether it would unwrap the data key: no data key comes to this machine",
+    )
+    parser.add_argument(
+        "--permission",
+        action="store_true",
+        help="only ask KMS whether it lets this principal decrypt with the key, where no wrapped data key is at hand",
+    )
+
+
+def _print_sql(parser: argparse.ArgumentParser, table: str, *columns: str) -> int:
     try:
-        environment = with_usual_names(os.environ)
-    except PhiError as error:
-        print(f"phi {options.command}: {error}", file=sys.stderr)
+        lines = statements(table, columns)
+    except ValueError as error:
+        parser.error(str(error))
+    if not lines:
+        parser.error("--sql TABLE COLUMN [COLUMN ...]")
+    print("\n".join(lines))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    checked = check(os.environ, models=options.models)
+    shown = json.dumps(checked) if options.json else text_of(checked)
+    print(shown, file=sys.stdout if options.json or checked["checked"] else sys.stderr)
+    return 0 if checked["checked"] else 1
+
+
+def _run_on_database(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    # Imported here: the other commands need no database.
+    try:
+        from eonpro_phi.indexing import command as index
+        from eonpro_phi.migration import command as migrate
+        from eonpro_phi.reencryption import command, scan
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        print(f"phi {options.command}: psycopg is not installed: pip install 'psycopg[binary]'", file=sys.stderr)
         return 1
-    if options.command in ("reencrypt", "encrypt", "scan", "index", "migrate"):
-        # Imported here: the other commands need no database.
-        try:
-            from eonpro_phi.indexing import command as index
-            from eonpro_phi.migration import command as migrate
-            from eonpro_phi.reencryption import command, scan
-        except ModuleNotFoundError as error:
-            if error.name != "psycopg":
-                raise
-            print(f"phi {options.command}: psycopg is not installed: pip install 'psycopg[binary]'", file=sys.stderr)
-            return 1
-        if options.command == "scan":
-            return scan.run(options, environment)
-        if options.command == "index":
-            return index.run(options, environment)
-        if options.command == "migrate":
-            return migrate.run(options, environment)
-        return command.run(options, environment)
-    if options.command == "wrap":
-        result = wrapping.wrap(environment, wrapping.from_terminal if options.prompt else wrapping.from_stdin)
-        print(json.dumps(result))
-        return 0 if result["wrapped"] else 1
+    run = {"scan": scan.run, "index": index.run, "migrate": migrate.run}.get(options.command, command.run)
+    return run(options, environment)
+
+
+def _prove(options: argparse.Namespace) -> int:
     variables = _from_stdin() if options.stdin else os.environ
     dry_run = variables.get(DRY_RUN_VARIABLE) if options.stdin else None
     if options.permission or dry_run == PERMISSION:

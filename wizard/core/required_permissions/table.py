@@ -195,6 +195,11 @@ def condition_of(setup: Setup, resource: str, action: str) -> dict[str, Any]:
         # A request without the key overwrites nothing either.
         # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html
         return {"StringNotEquals": {OVERWRITE: "true"}}
+    return _of_alerts(settings, action)
+
+
+def _of_alerts(settings: Settings, action: str) -> dict[str, Any]:
+    """The condition with which the alerts go only where the settings say."""
     if action == "events:PutTargets":
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
         targets = {rule.target for rule in alert_rules_of(settings) if rule.target}

@@ -4,9 +4,9 @@ Touches the catalog, through a Database.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from eonpro_phi.record import quoted
 from eonpro_phi.reencryption.column_types import ColumnTypes, Contents, read_types
@@ -171,56 +171,60 @@ class Relation:
         )
 
 
+class _Found(NamedTuple):
+    """A row of `_FIND`."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    rows: int
+    schema_usable: bool
+    rows_hidden: bool
+    system_columns_readable: bool
+    encoding: str
+    has_children: bool
+    has_rules: bool
+    rows_of_partitions: int
+
+    def problems(self) -> Iterator[str]:
+        """Why its rows cannot be re-encrypted by this role."""
+        if not self.schema_usable:
+            yield f"this role has no USAGE on the schema {self.schema}"
+        if self.rows_hidden:
+            yield f"row-level security hides rows of {self.name} from this role: it needs BYPASSRLS"
+        if self.schema_usable and not self.system_columns_readable:
+            yield f"this role cannot read xmin of {self.name}: it needs SELECT on the whole table"
+        if self.encoding == "SQL_ASCII":
+            yield "the encoding of the database is SQL_ASCII, which does not define the characters of a text"
+        if self.has_children:
+            yield f"{self.name} has tables that inherit from it; re-encrypt each of them by its own name"
+        if self.has_rules:
+            yield f"{self.name} has a rule for UPDATE, which changes what is written"
+
+
 def find_relation(database: Database, table: str) -> Relation:
     """The table of that name. Raises UsageError where there is none, or it has no rows of its own."""
     schema, name = name_parts(table)
     relations = database.query(_FIND, name, schema, schema)
     if not relations:
         raise UsageError([f"there is no table {table}" + _similar_table(database, schema, name)])
-    (
-        oid,
-        schema,
-        name,
-        kind,
-        rows,
-        schema_usable,
-        rows_hidden,
-        system_columns_readable,
-        encoding,
-        has_children,
-        has_rules,
-        rows_of_partitions,
-    ) = relations[0]
-    if kind not in "rp":
-        raise UsageError([f"{table} is {_RELATION_KINDS.get(kind, 'no table')}, which has no rows of its own"])
-    problems = [
-        *([f"this role has no USAGE on the schema {schema}"] if not schema_usable else []),
-        *([f"row-level security hides rows of {name} from this role: it needs BYPASSRLS"] if rows_hidden else []),
-        *(
-            [f"this role cannot read xmin of {name}: it needs SELECT on the whole table"]
-            if schema_usable and not system_columns_readable
-            else []
-        ),
-        *(
-            ["the encoding of the database is SQL_ASCII, which does not define the characters of a text"]
-            if encoding == "SQL_ASCII"
-            else []
-        ),
-        *([f"{name} has tables that inherit from it; re-encrypt each of them by its own name"] if has_children else []),
-        *([f"{name} has a rule for UPDATE, which changes what is written"] if has_rules else []),
-    ]
-    estimate = rows_of_partitions if kind == "p" else rows
+    found = _Found(*relations[0])
+    if found.kind not in "rp":
+        raise UsageError([f"{table} is {_RELATION_KINDS.get(found.kind, 'no table')}, which has no rows of its own"])
+    is_partitioned = found.kind == "p"
+    estimate = found.rows_of_partitions if is_partitioned else found.rows
     return Relation(
-        oid=oid,
-        schema=schema,
-        name=name,
-        partitioned=kind == "p",
+        oid=found.oid,
+        schema=found.schema,
+        name=found.name,
+        partitioned=is_partitioned,
         rows=estimate if estimate >= 0 else None,
-        columns={row[0]: row for row in database.query(_COLUMNS, oid)},
-        unique={frozenset(names): tuple(names) for (names,) in database.query(_UNIQUE, oid)},
+        columns={row[0]: row for row in database.query(_COLUMNS, found.oid)},
+        unique={frozenset(names): tuple(names) for (names,) in database.query(_UNIQUE, found.oid)},
         types=read_types(database),
-        triggers=tuple(row[0] for row in database.query(_TRIGGERS, oid, oid)),
-        problems=tuple(problems),
+        triggers=tuple(row[0] for row in database.query(_TRIGGERS, found.oid, found.oid)),
+        problems=tuple(found.problems()),
     )
 
 
