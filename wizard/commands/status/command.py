@@ -99,7 +99,7 @@ def read(
     here = {each: settings_by_stack[each] for each in local if each in settings_by_stack}
     region = region or next((settings.region for settings in here.values()), None)
     caller = _caller(clients, profile, region, vercel_token)
-    accounts, listed, why_unlisted = _asked(clients, here, caller, list_stacks, backend or {}, in_full=not all_stacks)
+    accounts, listed, unlisted = _asked(clients, here, caller, list_stacks, backend or {}, in_full=not all_stacks)
     by_name = {row.name: row for row in listed or ()}
     if not all_stacks and listed is not None and name not in {*by_name, *settings_by_stack, *unreadable}:
         raise StackNotFound(
@@ -120,7 +120,9 @@ def read(
                 status = replace(status, status=HealthStatus.WRONG, why=why)
         else:
             status = accounts[stack_name].result()
-            status = replace(status, stack=stack_name, why=status.why or why_unlisted)
+            status = replace(status, stack=stack_name)
+            if unlisted and not status.why:
+                status = replace(status, why=unlisted.message, hint=unlisted.hint)
         return _in_backend(status, row, is_listed=listed is not None)
 
     return tuple(map(status_of, sorted({*local, *by_name}) if all_stacks else local))
@@ -134,7 +136,7 @@ def _asked(
     backend: Mapping[str, str],
     *,
     in_full: bool,
-) -> tuple[Mapping[str, Future[StackStatus]], tuple[ListedStack, ...] | None, str]:
+) -> tuple[Mapping[str, Future[StackStatus]], tuple[ListedStack, ...] | None, SetupError | None]:
     """The status of each stack by its account, and the backend's stacks or why they are not known."""
     with Threads(max_workers=1) as listing, Threads(max_workers=8) as pool:
         # Vercel and the account are asked at the same time; the backend needs the caller's credentials.
@@ -182,12 +184,12 @@ def _identified(caller: _Caller) -> _Caller:
         return _no_caller(error)
 
 
-def _listed(list_stacks: ListStacks, caller: _Caller) -> tuple[tuple[ListedStack, ...] | None, str]:
+def _listed(list_stacks: ListStacks, caller: _Caller) -> tuple[tuple[ListedStack, ...] | None, SetupError | None]:
     """The backend's stacks, or None and why they are not known."""
     try:
-        return list_stacks(caller.aws.environment() if caller.aws else {}), ""
+        return list_stacks(caller.aws.environment() if caller.aws else {}), None
     except SetupError as error:
-        return None, error.message
+        return None, error
 
 
 def _unread(stack: str, settings: Settings) -> StackStatus:

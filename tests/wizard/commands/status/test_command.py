@@ -367,9 +367,11 @@ def test_another_accounts_stack_is_not_asked_about(world: World) -> None:
 
 
 def test_without_a_backend_the_account_is_asked_all_the_same(world: World) -> None:
-    world.backend = Unreachable("the bucket does not answer", "pulumi login")
+    world.backend = Unreachable("the bucket does not answer", shell("pulumi", "login"))
     row = world.one()
     assert (row.status, row.in_backend, row.resources) == (HealthStatus.GOOD, None, None)
+    lines = screen((row,))
+    assert lines[lines.index("! the bucket does not answer") + 1 :][:2] == ["next:", "    pulumi login"]
     assert row.why == "the bucket does not answer"
 
 
