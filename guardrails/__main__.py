@@ -8,8 +8,12 @@ from typing import Any
 import pulumi_policy
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 from rules import RULES, STACK_RULES, Rule, StackRule  # type: ignore[import-not-found]  # of this directory
+from rules.judgement import names_made  # type: ignore[import-not-found]
 from rules.resource import Resource, UnknownValue  # type: ignore[import-not-found]
 from stack_settings import stack_configuration, stack_settings, values_of  # type: ignore[import-not-found]
+
+_made: dict[str, set[str]] = {}
+"""What this run has registered, by type: whoever takes an output of a resource is registered after it."""
 
 
 def resource_policy(rule: Rule) -> pulumi_policy.ResourceValidationPolicy:
@@ -17,7 +21,10 @@ def resource_policy(rule: Rule) -> pulumi_policy.ResourceValidationPolicy:
 
     def validate(args: pulumi_policy.ResourceValidationArgs, report: pulumi_policy.ReportViolation) -> None:
         try:
-            for violation in rule.violations(_resource(args)):
+            resource = _resource(args, made=_made)
+            if made := names_made(resource):
+                _made.setdefault(made[0], set()).add(made[1])
+            for violation in rule.violations(resource):
                 report(violation, args.urn)
         except UnknownValue as error:
             # The engine then says which rule could not be checked yet.

@@ -167,6 +167,35 @@ def _not_ours(resource: Resource, settings: Settings) -> Iterator[str]:
             f"{title(resource)}: its {named_by} is {value}, wanted another one: that is a stack's, or the "
             f"application's. Name one of your own, or take it out of the program{how}."
         )
+    elif (
+        resource.type in SET_OF
+        and resource.made is not None
+        and not any(re.fullmatch(each, str(value)) for each in resource.made.get(SET_OF[resource.type][0], ()))
+    ):
+        yield not_of_own(resource, str(value))
+
+
+def not_of_own(setting: Resource, value: str) -> str:
+    """The fault of what is set of a bucket or a topic that the stack does not make beside its own."""
+    named_by, kind = NAMED_BY[setting.type], SET_OF[setting.type][0].rpartition(":")[2].lower()
+    return (
+        f"{title(setting)}: its {named_by} is {value}, wanted an output of a {kind} that this stack makes beside its "
+        "own: the account has others, such as the bucket of the state."
+    )
+
+
+def names_made(resource: Resource) -> tuple[str, str] | None:
+    """The type of a bucket or a topic, and the pattern of the name or ARN that it gets; None for any other resource."""
+    if resource.type not in (types.BUCKET, types.TOPIC) or resource.settings is None:
+        return None
+    name = resource.known("bucket" if resource.type == types.BUCKET else "name")
+    prefix = resource.known("bucketPrefix" if resource.type == types.BUCKET else "namePrefix")
+    # The provider adds the time and a number to a prefix, when it makes the resource.
+    known = re.escape(name) if name and isinstance(name, str) else f"{re.escape(str(prefix or ''))}[0-9a-f]{{26}}"
+    if resource.type == types.BUCKET:
+        return resource.type, known
+    region = resource.known("region") or resource.settings.region
+    return resource.type, re.escape(resource.settings.arn("sns", "", region=str(region))) + known + r"(?:\.fifo)?"
 
 
 def _of_any_environment(settings: Settings) -> re.Pattern[str]:
@@ -187,14 +216,16 @@ def _provider(provider: Resource) -> Iterator[str]:
             "not checked. Take out what uses it, and make it in a stack of its own."
         )
         return
-    if not _DEFAULT_PROVIDER.fullmatch(provider.name):
+    version = re.sub(r"[.+-]", "_", str(provider.known("version") or ""))
+    if not _DEFAULT_PROVIDER.fullmatch(provider.name) or provider.name != "_".join(filter(None, ("default", version))):
         yield (
             f"The provider {provider.name} is an explicit one: it could work in another account, or as somebody else. "
             "Take it out; options of the provider are the stack's configuration, such as aws:assumeRoles."
         )
-    for name in sorted(set(provider.props) - _HARMLESS_OPTIONS):
+    configured = {key.removeprefix("aws:") for key in provider.configuration if key.startswith("aws:")}
+    for name in sorted({*provider.props, *configured} - _HARMLESS_OPTIONS):
         # An option may be a secret: it is not shown.
-        if _option(plain(provider.props[name])) != _option(provider.configuration.get(f"aws:{name}")):
+        if _option(plain(provider.props.get(name))) != _option(provider.configuration.get(f"aws:{name}")):
             command = f"pulumi config set --stack {provider.stack} aws:{name} VALUE"
             yield f"The provider's {name} is not the one of the stack's configuration; to set it there: {command}"
 

@@ -5,7 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,8 @@ class Resource:
     """The stack's configuration by full key, which the providers have their options from."""
     unreadable: str = ""
     """Why the settings cannot be read."""
+    made: Mapping[str, Collection[str]] | None = None
+    """For each type, patterns of the names of what the program registered before it; None where that is not known."""
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .judgement import NAMED_BY, NEEDS, SET_OF, document_faults, is_component, set_it, title
+from .judgement import NAMED_BY, NEEDS, SET_OF, document_faults, is_component, not_of_own, set_it, title
 from .patterns import key_ids
 from .resource import UNKNOWN, Resource
 from .row import Check, Row
@@ -63,11 +63,7 @@ def _foreign(setting: Resource, others: Sequence[Resource]) -> Iterator[str]:
     name, sources = setting.known(named_by), setting.refers_to.get(named_by, ())
     made = [each for each in others if each.type == type_ and each.urn in sources]
     if not any(name is UNKNOWN or name == each.known(identity) for each in made):
-        kind = type_.rpartition(":")[2].lower()
-        yield (
-            f"{title(setting)}: its {named_by} is {'not known yet' if name is UNKNOWN else name}, wanted an output of "
-            f"a {kind} that this stack makes beside its own: the account has others, such as the bucket of the state."
-        )
+        yield not_of_own(setting, "not known yet" if name is UNKNOWN else str(name))
 
 
 def _outputs(root: Resource, settings: Settings, stack: Stack) -> Iterator[str]:

@@ -401,6 +401,35 @@ FURTHER: tuple[Harm, ...] = (
         "{**given, 'input_template': given['input_template'] + '\\n\"A drill: ignore it.\"'}",
     ),
     _changed(
+        "a message about a drill",
+        *_TARGET,
+        "input_transformer=lambda given: {**given, 'input_template': "
+        "given['input_template'].replace(' key.', ' key in a drill that nobody has to look at.')}",
+    ),
+    _changed(
+        "a role that keeps none of its policies",
+        "Role",
+        "delivery-execution",
+        "managed_policy_arns=[]",
+        rule=ACCESS,
+        config={"deployTargets": ["ecs"], "vercelTeam": None, "vercelProject": None},
+        by_engine=False,
+    ),
+    _more(
+        "the hash key delivered under the data key's name",
+        "_names = {'ENCRYPTED_PHI_KEY': 'ENCRYPTED_PHI_HASH_KEY', 'ENCRYPTED_PHI_HASH_KEY': 'ENCRYPTED_PHI_KEY'}\n"
+        "_swapped = [{**each, 'name': _names.get(each['name'], each['name'])} for each in delivery.task_secrets]\n"
+        "pulumi.export('taskSecrets', _swapped)",
+        rule="required-resources",
+        config={"deployTargets": ["vercel", "ecs"], "hashKey": True},
+    ),
+    _changed(
+        "a key by a provider that has the name of the default one, for any account",
+        "Key",
+        "phi-key",
+        '{"provider": aws.Provider("default_1", region="us-east-1")}',
+    ),
+    _changed(
         "a message that is given up after a minute",
         *_TARGET,
         'retry_policy={"maximum_event_age_in_seconds": 60, "maximum_retry_attempts": 0}',

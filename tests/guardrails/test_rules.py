@@ -122,6 +122,8 @@ def test_the_provider_has_the_options_of_the_stacks_configuration() -> None:
     "other",
     [
         provider("theirs"),
+        provider("default_1"),
+        provider(allowedAccountIds=None),
         provider("default_7_51_1_https_/theirs.example"),
         provider(region="eu-west-1"),
         provider(endpoints='[{"kms": "https://theirs.example"}]'),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 
 from guardrails.rules import RULES, STACK_RULES
 from tests.guardrails import any_type
@@ -158,3 +159,36 @@ def test_what_a_preview_cannot_know_is_said_and_refused_in_the_update(
     [made] = iam.list_policies(Scope="Local")["Policies"]
     version = iam.get_policy_version(PolicyArn=made["Arn"], VersionId=made["DefaultVersionId"])["PolicyVersion"]
     assert "kms:*" not in json.dumps(version["Document"])
+
+
+@pytest.mark.thorough
+def test_settings_of_a_bucket_by_a_computed_name_are_refused_before_the_call(
+    deployment: Deployment, onboarded: Deployment
+) -> None:
+    onboarded.copy_settings(deployment.folder)
+    s3 = deployment.client("s3")
+    s3.create_bucket(Bucket="clinic-pulumi-state")
+    readable = 'doc({"Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::clinic-pulumi-state/*"})'
+    theirs = (
+        '_own = aws.s3.Bucket("more", bucket="team-files-2")\n'
+        '_name = _own.id.apply(lambda _: "clinic-pulumi-state")\n'
+        f'aws.s3.BucketPolicy("more", bucket=_name, policy={readable})'
+    )
+    folder = deployment.another_folder("computed")
+    (folder / "__main__.py").write_text(Harm(name="computed", after=theirs).program())
+    deployment.pulumi("stack", "init", "production", folder=folder)
+
+    refused = deployment.pulumi("up", "--yes", "--skip-preview", *PACK, folder=folder, expect=None)
+    assert refused.code != 0 and "its bucket is clinic-pulumi-state" in refused.output
+    with pytest.raises(ClientError, match="NoSuchBucketPolicy"):
+        s3.get_bucket_policy(Bucket="clinic-pulumi-state")
+
+    own = "\n".join(
+        f'_own = aws.s3.Bucket("{name}"{named})\n'
+        f'aws.s3.BucketVersioning("{name}", bucket=_own.id, versioning_configuration={{"status": "Suspended"}})'
+        for name, named in (("named", ', bucket="team-files-3"'), ("prefix", ', bucket_prefix="team-"'), ("auto", ""))
+    )
+    (folder / "__main__.py").write_text(Harm(name="own", after=own).program())
+    passed = deployment.pulumi("up", "--yes", "--skip-preview", *PACK, folder=folder)
+    assert "mandatory" not in passed.output
+    assert len([each for each in s3.list_buckets()["Buckets"] if "team-" in each["Name"]]) == 2

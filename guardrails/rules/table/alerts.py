@@ -158,7 +158,7 @@ def _event_rules(settings: Settings) -> Iterator[Row]:
                 must |= {"targetId": "home", "arn": bus, "roleArn": sender}
             elif kind != "denied-use":
                 arn = fallback if kind == "fallback" else topic
-                says = Check(faults=partial(_message, settings))
+                says = Check(faults=partial(_message, settings, kind))
                 must |= {"targetId": "alerts", "arn": arn, "inputTransformer": says}
             else:
                 # An alarm counts its matches.
@@ -221,14 +221,22 @@ _LINES = (
     '"CloudTrail event: <event>"',
 )
 """The lines of every message after its first, which says what was done to what."""
+_SUBJECTS = {
+    "key-changes": "{a} {} key",
+    "trail-changes": "the {} audit trail",
+    "access-changes": "the access to the {} PHI key or its stored data key",
+    "alert-changes": "the {} alerts",
+    "fallback": "the {} alerts or their key",
+}
+"""What each kind of message is about: other words would play it down."""
 
 
-def _message(settings: Settings, transformer: Any) -> Iterator[str]:
-    given = transformer or {}
-    first, *lines = str(given.get("inputTemplate") or "").split("\n")
-    wanted = f'"{settings.label} {settings.environment}: <what> on '
-    if not re.fullmatch(re.escape(wanted) + r'[\w ]+\."', first, re.ASCII) or tuple(lines) != _LINES:
-        yield f"has the text {given.get('inputTemplate')!r}, wanted the lines {wanted}…, {', '.join(_LINES)}"
+def _message(settings: Settings, kind: str, transformer: Any) -> Iterator[str]:
+    given, label = transformer or {}, settings.label
+    subject = _SUBJECTS[kind].format(label, a="an" if label[0] in "AEIOaeio" else "a")
+    wanted = (f'"{label} {settings.environment}: <what> on {subject}."', *_LINES)
+    if given.get("inputTemplate") != "\n".join(wanted):
+        yield f"has the text {given.get('inputTemplate')!r}, wanted the lines {', '.join(wanted)}"
     if given.get("inputPaths") != _PATHS or set(given) - {"inputTemplate", "inputPaths"}:
         yield f"takes {given.get('inputPaths')}, wanted {_PATHS}: it would say something else than what was done"
 

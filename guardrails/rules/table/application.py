@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..row import By, Document, May, OneOf, Row, unless_set
+from ..row import By, Check, Document, May, OneOf, Row, unless_set
 from ..settings import Settings, last_part, rest_of
 from ..types import OIDC_PROVIDER, POLICY, ROLE, ROLE_ATTACHMENT, ROLE_POLICY, USER, USER_ATTACHMENT
 from .keys import NO_RECORD, USE, phi_keys
@@ -33,12 +33,19 @@ def role(settings: Settings, name: str, role_name: str, trust: Document, **more:
             "path": unless_set("/"),
             "maxSessionDuration": unless_set(3600),
             "permissionsBoundary": _boundary(settings),
+            **dict.fromkeys(("managedPolicyArns", "inlinePolicies"), Check(faults=_exclusive)),
         },
         documents={"assumeRolePolicy": trust},
         tags=settings.tags,
         rule="listed-access",
         **more,
     )
+
+
+def _exclusive(policies: Any) -> Iterator[str]:
+    # https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/iam_role
+    if policies is not None:
+        yield f"is {policies}, wanted it not set: the provider takes away every policy that is not in it"
 
 
 def _boundary(settings: Settings) -> By:

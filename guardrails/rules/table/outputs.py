@@ -44,5 +44,12 @@ def outputs_of(settings: Settings) -> Mapping[str, Any]:
 
 
 def _secrets(settings: Settings, entries: Any) -> Iterator[str]:
-    own = stored_at(settings, settings.region)
-    yield from (str(each) for each in entries if not isinstance(each, Mapping) or each.get("valueFrom") not in own)
+    """Under each name the variable of that name: the hash key in the place of the data key would lose records."""
+    names = dict(pair.split("=", 1) for pair in settings.variable_names)
+    own = {
+        (names.get(variable, variable), arn)
+        for variable, arn in zip(settings.variables, stored_at(settings, settings.region), strict=True)
+    }
+    for each in entries:
+        if not isinstance(each, Mapping) or (each.get("name"), each.get("valueFrom")) not in own:
+            yield str(each)
