@@ -196,7 +196,7 @@ class Result:
 
 
 def lived(cloud: Deployment, values: Values, changes: Values) -> Result:
-    """A set-up, previews, a change, and the removal."""
+    """A set-up, two previews that find no change, a change, and the removal."""
     began, codes, said = time.monotonic(), {}, ""
     stack = values.get("environment", "production")
     recorded: dict[str, Any] = {}
@@ -214,20 +214,21 @@ def lived(cloud: Deployment, values: Values, changes: Values) -> Result:
         """None of a set-up that was refused before there was a stack."""
         return list(cloud.state(stack).get("resources") or ()) if cloud.stack_exists(stack) else []
 
-    def unchanged(name: str) -> None:
-        guarded = ("preview", "--stack", stack, "--expect-no-changes", "--policy-pack", "guardrails")
-        step(f"{name}-preview", cloud.pulumi, *guarded)
-        step(f"{name}-refresh", cloud.pulumi, *guarded, "--refresh")
+    def record(name: str) -> None:
         for each in resources():
             place = f"{name} {each['type']} {each['urn'].rsplit('::', 1)[-1]}"
             recorded[place] = json.loads(_CHANCE.sub("ID", json.dumps(given(each.get("inputs", {})))))
 
+    guarded = ("preview", "--stack", stack, "--expect-no-changes", "--policy-pack", "guardrails")
     for name, answered in (("setup", values), ("change", changes)):
         (cloud.folder / "drawn.yaml").write_text(json.dumps(answered), encoding="utf-8")
         if name == "setup":
             prepare(cloud, values)
         step(name, cloud.wizard, *unattended)
-        unchanged(name)
+        record(name)
+        if name == "setup":
+            for check, more in (("preview", ()), ("refresh", ("--refresh",))):
+                step(check, cloud.pulumi, *guarded, *more)
     step("destroy", cloud.wizard, "destroy", "--stack", stack, "--confirm", stack)
     recorded["left"] = len([each for each in resources() if each.get("custom")])
     return Result(codes=codes, recorded=recorded, said=said, seconds=time.monotonic() - began)
