@@ -70,6 +70,9 @@ def _outputs(root: Resource, settings: Settings, stack: Stack) -> Iterator[str]:
     """The outputs that name something else than what the stack makes."""
     for name, expected in outputs_of(settings).items():
         value = root.known(name)
+        if value is UNKNOWN and isinstance(expected, Check):
+            # The settings say it in full: what the update computes would be stored before it is refused.
+            yield f"The stack's output {name} is not known yet, wanted what the settings say: export the component's."
         if value is None or value is UNKNOWN:
             continue
         if isinstance(expected, Check):

@@ -257,14 +257,16 @@ def stored_at(settings: Settings, region: str) -> list[str]:
 
 def _start_of_tasks(settings: Settings) -> Document:
     """Pull the account's images and write the account's logs."""
+    without = "no task starts"
     images = ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage")
     return Document(
         may=(
-            May(actions=("ecr:GetAuthorizationToken",), on=("*",)),
-            May(actions=images, on=(settings.arn("ecr", "repository/*", region="*"),)),
+            May(actions=("ecr:GetAuthorizationToken",), on=("*",), without=without),
+            May(actions=images, on=(settings.arn("ecr", "repository/*", region="*"),), without=without),
             May(
                 actions=("logs:CreateLogStream", "logs:PutLogEvents"),
                 on=(settings.arn("logs", "log-group:*", region="*"),),
+                without=without,
             ),
         )
     )
