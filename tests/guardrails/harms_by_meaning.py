@@ -24,6 +24,11 @@ def _denial(name: str, sid: str, changes: str, **more: Any) -> Harm:
     return _policy(name, f"[each.update({changes}) for each in p['Statement'] if each['Sid'] == {sid!r}]", **more)
 
 
+def _without(sid: str) -> str:
+    """The edit that removes the statement with this Sid."""
+    return f"p.update(Statement=[each for each in p['Statement'] if each['Sid'] != {sid!r}])"
+
+
 def _statement(name: str, statement: str, *more: str, **options: Any) -> Harm:
     """One more statement."""
     return _policy(name, f"p['Statement'].append({statement})", *more, **options)
@@ -43,13 +48,16 @@ def _more(name: str, after: str, **more: Any) -> Harm:
 
 
 _DELETION, _SHORT = "Deny deletion of the key", "Deny a short waiting period of a deletion"
-_DISABLED = "Deny disabling of a key in use"
+_DISABLED, _IN_USE = "Deny disabling of a key in use", "Deny deletion of a key in use"
 _EXCLUSIVE = "Deny use of the key to all but EONPRO"
 _EVIL = 'Condition={"StringNotLike": {"aws:PrincipalArn": "*:role/evil"}}'
 _BUCKET: dict[str, Any] = {"type_": "BucketPolicy", "resource": "audit-trail", "rule": "trail-bucket-tls"}
 # The guards of a key in use deny its deletion as well: without them the first denial is the only one.
 _PLAIN: dict[str, Any] = {"config": {"usageGuardDays": 0, "incidentResponders": []}}
 _RESPONDERS = {"incidentResponders": ["arn:aws:iam::{account}:role/responder"]}
+_PATTERNS = {
+    "administratorPatterns": ["arn:aws:iam::{account}:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_Keys_*"]
+}
 _DELETERS = {"deletionAdministrators": ["arn:aws:iam::{account}:role/deleter"]}
 
 WALKED: tuple[Harm, ...] = (
@@ -168,6 +176,17 @@ FURTHER: tuple[Harm, ...] = (
         '"Null": {"aws:ViaAWSService": "false"}}',
     ),
     _denial(
+        "a key disabled by nobody, not by the responders either",
+        _DISABLED,
+        'Condition={"NumericLessThan": {"kms:TrailingDaysWithoutKeyUsage": "90"}}',
+        config=_RESPONDERS,
+    ),
+    _denial(
+        "a key that is in use for all time",
+        _DISABLED,
+        'Condition={"NumericLessThan": {"kms:TrailingDaysWithoutKeyUsage": "100000"}}',
+    ),
+    _denial(
         "two responders, of whom the settings name one",
         _DISABLED,
         'Condition={"NumericLessThan": {"kms:TrailingDaysWithoutKeyUsage": "90"}, '
@@ -226,6 +245,11 @@ FURTHER: tuple[Harm, ...] = (
             "administrators": ["arn:aws:iam::{account}:user/clinic-admin", "arn:aws:iam::{account}:role/second"],
         },
     ),
+    _policy("the key without its administrators", _without("Allow administration of the key")),
+    _policy(
+        "the key without its responders", _without("Allow disabling of the key in an incident"), config=_RESPONDERS
+    ),
+    _policy("the key without its roles of SSO", _without("Allow administration by SSO roles"), config=_PATTERNS),
     _policy(
         "CloudTrail without the key of its records",
         "p.update(Statement=[each for each in p['Statement'] if 'CloudTrail' not in each['Sid']])",
@@ -643,8 +667,8 @@ HARMLESS: tuple[Harm, ...] = (
     ),
     _denial("nobody deletes the key, whom the settings let", _DELETION, "Condition={}", config=_DELETERS),
     _denial(
-        "a key in use for half a year",
-        _DISABLED,
+        "no deletion of a key that was in use within half a year",
+        _IN_USE,
         'Condition={"NumericLessThan": {"kms:TrailingDaysWithoutKeyUsage": "180"}}',
     ),
     _changed(

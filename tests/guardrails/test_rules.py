@@ -14,6 +14,7 @@ from guardrails.rules.judgement import NAMED_BY
 from guardrails.rules.resource import UNKNOWN, Resource, UnknownValue
 from guardrails.rules.settings import read
 from guardrails.rules.table import rows_of
+from guardrails.rules.table.keys import ADMINISTRATION
 from tests.components.configurations import ACCOUNT, AS_TEXT
 from tests.guardrails.planned import PROVIDER, allow, configuration_of, document
 
@@ -55,7 +56,8 @@ def _deny(action: str, condition: Mapping[str, Any]) -> dict[str, Any]:
 DELETION = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": ["kms:ScheduleKeyDeletion"], "Resource": "*"}
 IN_USE = _deny("kms:DisableKey", {"NumericLessThan": {"kms:TrailingDaysWithoutKeyUsage": "90"}})
 USED = allow(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/eonpro-app-role"}, Action="kms:Decrypt", Resource="*")
-POLICY = document(allow(Principal={"AWS": ACCOUNT}, Action="kms:*", Resource="*"), USED, DELETION, IN_USE)
+MANAGED = allow(Principal={"AWS": ADMIN}, Action=list(ADMINISTRATION), Resource="*")
+POLICY = document(allow(Principal={"AWS": ACCOUNT}, Action="kms:*", Resource="*"), MANAGED, USED, DELETION, IN_USE)
 
 
 # --- what is not known yet

@@ -222,13 +222,14 @@ def _administration(
     root, on = _named((settings.arn("iam", "root"),)), ("*",)
     deleters, responders = settings.deletion_administrators, settings.incident_responders
     lockout = "nobody can manage the key"
+    no_repair = "they cannot manage the key"
     may = [
         May(
             who=_named(settings.administrators),
             actions=actions,
             on=on,
             setting="administrators",
-            without=lockout if is_strict else "",
+            without=lockout if is_strict else no_repair,
         ),
         May(who=_named(deleters), actions=("kms:ScheduleKeyDeletion",), on=on, setting="deletionAdministrators"),
     ]
@@ -236,11 +237,19 @@ def _administration(
         may.append(May(who=root, actions=("kms:*",), on=on, without=lockout))
     if patterns := settings.administrator_patterns:
         when = {"ArnLike": {"aws:PrincipalArn": patterns}}
-        may.append(May(who=root, actions=actions, on=on, when=when, setting="administratorPatterns"))
+        may.append(May(who=root, actions=actions, on=on, when=when, setting="administratorPatterns", without=no_repair))
     deletion, what = ("kms:ScheduleKeyDeletion",), "the deletion of the key"
     denied = [Denied(actions=deletion, but=deleters, is_least=True, what=what, setting="deletionAdministrators")]
     if settings.usage_guard_days:
-        may.append(May(who=_named(responders), actions=("kms:DisableKey",), on=on, setting="incidentResponders"))
+        may.append(
+            May(
+                who=_named(responders),
+                actions=("kms:DisableKey",),
+                on=on,
+                setting="incidentResponders",
+                without="they cannot stop the use of a key that leaked",
+            )
+        )
         days = str(settings.usage_guard_days)
         in_use = Bound(operator="NumericLessThan", key="kms:TrailingDaysWithoutKeyUsage", value=days)
         soon = Bound(operator="NumericLessThan", key="kms:ScheduleKeyDeletionPendingWindowInDays", value="30")
@@ -249,11 +258,11 @@ def _administration(
             Denied(
                 actions=deletion, bound=soon, is_least=True, what=f"{what} within 30 days", setting="usageGuardDays"
             ),
+            # Exactly: with fewer exempted, or for longer, nobody could stop the use of a key that leaked.
             Denied(
                 actions=("kms:DisableKey",),
                 but=responders,
                 bound=in_use,
-                is_least=True,
                 what="the disabling of a key in use",
                 setting="incidentResponders",
             ),
