@@ -247,7 +247,7 @@ FURTHER: tuple[Harm, ...] = (
     ),
     _policy("the key without its administrators", _without("Allow administration of the key")),
     _policy(
-        "the key without its responders", _without("Allow disabling of the key in an incident"), config=_RESPONDERS
+        "a key without responders", _without("Allow disabling of the key in an incident"), config=_RESPONDERS
     ),
     _policy("the key without its roles of SSO", _without("Allow administration by SSO roles"), config=_PATTERNS),
     _policy(
