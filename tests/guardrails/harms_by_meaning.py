@@ -246,9 +246,7 @@ FURTHER: tuple[Harm, ...] = (
         },
     ),
     _policy("the key without its administrators", _without("Allow administration of the key")),
-    _policy(
-        "a key without responders", _without("Allow disabling of the key in an incident"), config=_RESPONDERS
-    ),
+    _policy("a key without responders", _without("Allow disabling of the key in an incident"), config=_RESPONDERS),
     _policy("the key without its roles of SSO", _without("Allow administration by SSO roles"), config=_PATTERNS),
     _policy(
         "CloudTrail without the key of its records",

@@ -1,12 +1,14 @@
 """The outputs of the stack: from them the wizard knows the key, the store, the application and the trail.
 
-Pure.
+Reads pyproject.toml beside the pack, for the version.
 """
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..row import Check
@@ -40,7 +42,16 @@ def outputs_of(settings: Settings) -> Mapping[str, Any]:
         "trailBucket": settings.own_bucket,
         "parameterPrefix": settings.prefix,
         "taskSecrets": Check(faults=partial(_secrets, settings)),
+        # With that of a version to come, no command would take the stack any more.
+        "programVersion": _version(),
     }
+
+
+@cache
+def _version() -> str:
+    """The version of the program that the pack belongs to."""
+    text = Path(__file__).parents[3].joinpath("pyproject.toml").read_text("utf-8")
+    return str(tomllib.loads(text)["project"]["version"])
 
 
 def _secrets(settings: Settings, entries: Any) -> Iterator[str]:
