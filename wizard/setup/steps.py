@@ -285,8 +285,10 @@ def _previewed(request: Request, clients: Clients, ready: PreparedRun, *, to_app
         answers_file.save_draft(request, clients, answers_file.REVIEWED, ready.answers)
     if is_recovered:
         engine.recover(stack, findings.orphaned_creations, findings.unrecorded)
-    # With the settings of the last update one preview tells whether settings, state and account agree.
-    is_compared = is_built and ready.settings == request.saved
+    # With the settings of the last update one preview tells whether settings, state and account agree; not before an
+    # update that records a newer version: it is bound to a plan, which has to be made from the state.
+    applied = findings.state.outputs.program_version if findings.state.outputs else ""
+    is_compared = is_built and ready.settings == request.saved and not clients.changes_since(applied)
     steps = engine.preview(stack, refresh=is_compared)
     if is_compared and plan.changing(steps):
         # An update is bound to a plan that was made from the state.

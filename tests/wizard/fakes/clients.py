@@ -54,6 +54,7 @@ from wizard.core.errors import (
     Problem,
     ResourceError,
     SetupError,
+    StalePlan,
     TargetMissing,
 )
 from wizard.core.models.access import PolicyJudgement, Ruling, Simulation, StatementEvaluation, VariableEntry
@@ -961,6 +962,8 @@ class FakeEngine(Engine):
     steps: tuple[Step, ...] = (step(), step("create", "aws:kms/alias:Alias", "phi-key-alias"))
     drifts: tuple[Drift, ...] = ()
     steps_after_refresh: tuple[Step, ...] | None = None
+    planned: tuple[Step, ...] | None = None
+    """What the last preview showed: `up`, which reads the state, is bound to it."""
     prepared: Settings | None = None
     written: Settings | None = None
     """What the stack's settings file holds."""
@@ -1023,13 +1026,15 @@ class FakeEngine(Engine):
     def preview(self, stack: str, *, refresh: bool = False) -> tuple[Step, ...]:
         self._call("preview")
         self.log += ["engine.reads_the_account"] * refresh
-        if self.steps_after_refresh is not None and (refresh or self.recovered is not None):
-            return self.steps_after_refresh
-        return self.steps
+        is_refreshed = refresh or self.recovered is not None
+        self.planned = self.steps_after_refresh if is_refreshed and self.steps_after_refresh is not None else self.steps
+        return self.planned
 
     def up(self, stack: str, on_progress: OnProgress) -> Outputs:
         self._call("up")
         assert self.prepared is not None, "up without its configuration"
+        if self.recovered is None and self.planned not in (None, self.steps):
+            raise StalePlan("stopped before a change that the plan did not show", "again")
         self.written = self.prepared
         for each in self.steps:
             on_progress(Progress(step=each, state=StepState.STARTED))

@@ -361,6 +361,16 @@ def test_a_newer_version_is_recorded_although_no_resource_changes(world) -> None
     assert world.calls.count("engine.up") == 1
 
 
+def test_a_newer_version_is_recorded_although_only_the_account_has_its_change_already(world) -> None:
+    """The state is of before: of a backup, or of an update that was killed between the change and its record."""
+    world.stand()
+    changed = step("update", "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "audit-trail")
+    world.version, world.news = "2.0.0", ("the last update was made by 1.0.0; this is 2.0.0",)
+    world.engine.steps, world.engine.steps_after_refresh = (changed,), (replace(changed, op="same"),)
+    world.setup()
+    assert world.calls.count("engine.up") == 1
+
+
 def test_a_second_run_changes_nothing(world) -> None:
     first = world.setup()
     world.saved = settings()
