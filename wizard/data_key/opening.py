@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from components.settings import Outputs, Settings
 from components.settings.arn import Arn
 from wizard.core.data_key import WrappedDataKey
-from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable
+from wizard.core.errors import DataKeyConflict, ResourceError, SetupError, Unreachable, attempted
 from wizard.core.models.delivery import AppVariables
 from wizard.core.models.rotation import DataKeyVersion
 from wizard.core.models.verification import AccessKey, AppCredentials, ChildResult, CredentialsSearch
@@ -79,6 +79,11 @@ def opened(wrapped: WrappedDataKey, check_values: Mapping[str, str]) -> WrappedD
     return replace(wrapped, check_value=check_values.get(wrapped.fingerprint, wrapped.check_value))
 
 
+def corrected(versions: Iterable[DataKeyVersion], check_values: Mapping[str, str]) -> tuple[DataKeyVersion, ...]:
+    """The versions with the key check values that they were opened to, whatever their tags say."""
+    return tuple(replace(version, wrapped=opened(version.wrapped, check_values)) for version in versions)
+
+
 def another_key(
     wrapped: WrappedDataKey,
     versions: Collection[DataKeyVersion],
@@ -117,21 +122,18 @@ def another_key(
     return None
 
 
-def record(aws: AwsClient, settings: Settings, outputs: Outputs, wrapped: WrappedDataKey) -> None:
-    """Record the key check value of a stored value, which the settings name, in every Region with the key.
+def record(aws: AwsClient, settings: Settings, outputs: Outputs, wrapped: WrappedDataKey) -> bool:
+    """Record the key check value to which a stored value, which the settings name, was opened, in every Region.
 
     The stack's own comes last: until then it is not known, and the next proof goes on. A caller who is not allowed to
-    write tags records nothing. Raises DataKeyConflict where another one is recorded.
+    write tags records nothing: False.
     """
     for arn in reversed(outputs.key_arns):
         region = Arn.parse(arn).region
         regional = aws if region == aws.region else aws.with_region(region)
-        try:
-            regional.key_rotation.record_check_value(settings, wrapped)
-        except DataKeyConflict:
-            raise
-        except SetupError:
-            return
+        if isinstance(attempted(regional.key_rotation.record_check_value, settings, wrapped), SetupError):
+            return False
+    return True
 
 
 def require_check_value(

@@ -131,13 +131,14 @@ def _verify(
     if result.fingerprint != app_variables.wrapped.fingerprint:
         opened = f"the application opened {result.fingerprint}, not {app_variables.wrapped.fingerprint}"
         return replace(proof, detail=opened)
-    if problem := record(app_variables, result.check_values):
-        return replace(proof, detail=f"as {result.principal}: {problem}")
+    recorded = attempted(record, app_variables, result.check_values)
+    if isinstance(recorded, SetupError):
+        return replace(proof, detail=f"as {result.principal}: {recorded.message}")
     how, note = _DONE.get(result.how, "KMS decrypts the data key"), deploy_target(proof.target).proof_note
     return replace(
         proof,
         state=VerificationState.PROVED,
-        detail=f"as {result.principal}, by {credentials.how}: {how}" + (f", {note}" if note else ""),
+        detail=f"as {result.principal}, by {credentials.how}: {how}" + (f", {note}" if note else "") + recorded,
         key_material=result.key_material,
         brief=f"{proof.principal} {_BRIEF.get(result.how, 'opens it')}",
     )
@@ -146,23 +147,26 @@ def _verify(
 def _record(
     context: TargetContext, outputs: Outputs, app_variables: AppVariables, check_values: Mapping[str, str]
 ) -> str:
-    """Record the key check values that were not known; why a key is another one than what is recorded says, or ""."""
+    """Record the key check values that were not known, or of which the tags say another: so in words, or "".
+
+    Raises DataKeyConflict where a stored value opens to another key than its versions.
+    """
+    wrong = ""
     for variable, wrapped in app_variables.wrapped_keys:
         opened = opening.opened(wrapped, check_values)
-        if opened.check_value != wrapped.check_value and wrapped.check_value:
-            return f"{variable} opens to the key {opened.check_value}, but it was the key {wrapped.check_value}"
-        if opened.check_value and not wrapped.check_value:
-            of_key = context.settings.of_key(variable)
-            versions = attempted(context.aws.key_rotation.versions, of_key)
-            if isinstance(versions, SetupError):
-                continue
+        if opened.check_value in (None, wrapped.check_value):
+            continue
+        of_key = context.settings.of_key(variable)
+        versions = attempted(context.aws.key_rotation.versions, of_key)
+        if not isinstance(versions, SetupError):
             is_kept = any(version.fingerprint == wrapped.fingerprint and version.kept for version in versions)
-            if problem := opening.another_key(opened, versions, is_new=not is_kept):
-                return problem
-            recorded = attempted(opening.record, context.aws, of_key, outputs, opened)
-            if isinstance(recorded, SetupError):
-                return recorded.message
-    return ""
+            known = opening.corrected(versions, check_values)
+            opening.refuse(opening.another_key(opened, known, is_new=not is_kept), of_key)
+        is_recorded = opening.record(context.aws, of_key, outputs, opened)
+        if wrapped.check_value:
+            wrong += f"; {variable} opens to the key {opened.check_value}: its tag, which somebody has changed, said "
+            wrong += f"{wrapped.check_value}" + (", and is right again" if is_recorded else "")
+    return wrong
 
 
 _DONE: Mapping[Proof | None, str] = {

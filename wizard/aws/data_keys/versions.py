@@ -11,7 +11,6 @@ from functools import partial
 
 from components.settings.names import Names
 from wizard.aws.data_keys.stores import (
-    CHECK_VALUE_TAG,
     CREATED_BY,
     CREATED_BY_TAG,
     FINGERPRINT_TAG,
@@ -31,7 +30,7 @@ from wizard.core import retry
 from wizard.core.data_key import FINGERPRINT, MalformedDataKey, WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied
 from wizard.core.models.rotation import DataKeyVersion, StoredKey, VersionOrigin
-from wizard.core.next_command import Command, eonpro
+from wizard.core.next_command import Command
 from wizard.core.retry import Reason
 
 NEW_FOLDER = "new"
@@ -308,20 +307,13 @@ class DataKeyVersions:
     def record_check_value(self, wrapped: WrappedDataKey) -> None:
         """Tag the version's entry, and the stored key where it holds this version, with its key check value.
 
-        Raises DataKeyConflict where another one is recorded for it.
+        It was opened: what another tag said before is replaced.
         """
         tag = check_value_tag(wrapped)
         for name in (self.name_of(wrapped.fingerprint), self.stored_data_key):
             stored, tags = read_with_tags(self.store, name)
-            if stored is None or stored.value != wrapped.value or tag.items() <= tags.items():
-                continue
-            if (recorded := with_check_value(wrapped, {**tags}).check_value) not in (None, wrapped.check_value):
-                raise DataKeyConflict(
-                    f"{name} opens to the key {wrapped.check_value}, and its tag {CHECK_VALUE_TAG} says {recorded}; "
-                    "nothing was changed",
-                    eonpro("doctor"),
-                )
-            self.store.tag(name, tag)
+            if stored is not None and stored.value == wrapped.value and not tag.items() <= tags.items():
+                self.store.tag(name, tag)
 
 
 def _without_entry(stored_key: StoredKey, wrapped: WrappedDataKey) -> DataKeyVersion:

@@ -284,6 +284,9 @@ def _replace_stored(
     with data_keys.deployed.engine.alone(data_keys.stack):
         clients.ui.working("replacing the stored data key")
         current = make_current(data_keys, version, former=former, at=clients.now(), repairs=repairs)
+        if current.wrapped.check_value != version.wrapped.check_value:
+            opening.record(data_keys.deployed.aws, data_keys.settings, data_keys.outputs, version.wrapped)
+            current = replace(current, wrapped=version.wrapped)
     name = data_keys.settings.names.stored_data_key
     clients.ui.line(f"{current.fingerprint} is in {name}; all others are kept", mark=Mark.OK)
     return current

@@ -5,16 +5,18 @@ Acts through the clients.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from wizard.commands.rotate.versions import DataKeyStore, keep_everywhere, keep_stored_keys, refuse_another_key
 from wizard.core.clients import Clients
 from wizard.core.data_key import WrappedDataKey
 from wizard.core.errors import DataKeyConflict, PermissionDenied, SetupError, Unsupported, attempted
 from wizard.core.models.delivery import Delivered
+from wizard.core.models.inputs import Mark
 from wizard.core.models.rotation import DataKeyVersion, StoredKey
 from wizard.core.models.verification import ChildResult, Verification
 from wizard.core.next_command import Text, eonpro
@@ -145,15 +147,21 @@ def with_check_value(clients: Clients, data_keys: DataKeyStore, version: DataKey
     return replace(version, wrapped=wrapped)
 
 
-def refuse_another_data_key(data_keys: DataKeyStore, version: DataKeyVersion, *, is_new: bool) -> None:
+def refuse_another_data_key(
+    data_keys: DataKeyStore,
+    version: DataKeyVersion,
+    *,
+    is_new: bool,
+    check_values: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Raises DataKeyConflict where the key check values say that the version opens to another key than it should.
 
-    `is_new`: it comes from outside, and has to be the key of a version.
+    `is_new`: it comes from outside, and has to be the key of a version. `check_values`: of what was opened now, which
+    counts before the tags: whoever may write tags could else keep a version from its return.
     """
     others = [each for other in data_keys.others for each in other.versions()]
-    problem = opening.another_key(
-        version.wrapped, data_keys.versions(), same_as=version.same_as, others=others, is_new=is_new
-    )
+    versions = opening.corrected(data_keys.versions(), check_values)
+    problem = opening.another_key(version.wrapped, versions, same_as=version.same_as, others=others, is_new=is_new)
     opening.refuse(problem, data_keys.settings)
 
 
@@ -164,10 +172,9 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
     version is not `trusted`: one that was in this store since KMS created it.
     """
     refuse_another_key(data_keys, version)
-    # By what is recorded already; after it was opened, once more.
-    refuse_another_data_key(data_keys, version, is_new=not trusted)
     key_arn = data_keys.outputs.key_arn
-    answer = _as_application(clients, data_keys, version.wrapped)
+    ours = [each for each in data_keys.versions() if each.key_arn == key_arn and each.same_as == version.same_as]
+    answer = _as_application(clients, data_keys, version.wrapped, reading=[each.wrapped for each in ours])
     if answer is not None:
         principal, verdict = answer
         if not verdict.proved or verdict.fingerprint != version.fingerprint:
@@ -179,17 +186,20 @@ def prove_opening(clients: Clients, data_keys: DataKeyStore, version: DataKeyVer
                 "nothing was changed",
                 eonpro("doctor", "--stack", data_keys.stack, advice="checks the key; or choose another version"),
             )
-        wrapped = opening.opened(version.wrapped, verdict.check_values)
-        if version.wrapped.check_value not in (None, wrapped.check_value):
+        wrapped, recorded = opening.opened(version.wrapped, verdict.check_values), version.wrapped.check_value
+        if recorded not in (None, wrapped.check_value):
             problem = (
-                f"{version.fingerprint} opens to the key {wrapped.check_value}, and was recorded as the key "
-                f"{version.wrapped.check_value}"
+                f"{version.fingerprint} opens to the key {wrapped.check_value}, and was recorded as the key {recorded}"
             )
-            opening.refuse(problem, data_keys.settings)
+            # What the store says of its own version is a tag, which more callers may write than its value.
+            opening.refuse(None if trusted else problem, data_keys.settings)
+            clients.ui.line(f"{problem}: somebody has changed its tag", mark=Mark.WARN)
         version = replace(version, wrapped=wrapped)
-        refuse_another_data_key(data_keys, version, is_new=not trusted)
+        refuse_another_data_key(data_keys, version, is_new=not trusted, check_values=verdict.check_values)
         words = f"decrypted by the key, as {principal}"
         return DecryptProof(how=ProofMethod.APPLICATION, words=words, version=version)
+    # By what is recorded: it cannot be opened from here.
+    refuse_another_data_key(data_keys, version, is_new=not trusted)
     try:
         data_keys.own.key_rotation.reencrypt(version.wrapped, source=key_arn, destination=key_arn)
     except (PermissionDenied, Unsupported) as error:

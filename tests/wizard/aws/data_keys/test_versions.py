@@ -446,7 +446,7 @@ def test_more_versions_than_a_page_holds_are_all_found(place):
 KNOWN = replace(ONE, check_value="0123456789abcdef")
 
 
-def test_a_check_value_is_a_tag_of_the_version_and_of_the_stored_key_and_is_never_changed(place: Place) -> None:
+def test_a_check_value_is_a_tag_of_the_version_and_of_the_stored_key_and_follows_what_was_opened(place: Place) -> None:
     place.begin()
     place.keep(ONE, VersionOrigin.FIRST)
     assert place.ring.stored_key(place.settings).wrapped.check_value is None
@@ -455,9 +455,13 @@ def test_a_check_value_is_a_tag_of_the_version_and_of_the_stored_key_and_is_neve
     stored = place.aws.stored_data_keys.read_stored_data_key(place.stored_data_key, store=place.store)
     assert stored is not None
     assert {each.check_value for each in (version.wrapped, stored.wrapped)} == {"0123456789abcdef"}
-    with pytest.raises(DataKeyConflict, match="0123456789abcdef; nothing was changed"):
-        place.ring.record_check_value(place.settings, replace(ONE, check_value="f" * 16))
+    ring = place.ring._data_key_versions(place.settings)
+    for name in (ring.name_of(ONE.fingerprint), place.stored_data_key):
+        ring.store.tag(name, {"eonpro:key-check-value": f"{'f' * 16} of {ONE.fingerprint}"})
+    assert place.versions()[0].wrapped.check_value == "f" * 16
+    place.ring.record_check_value(place.settings, KNOWN)
     assert place.versions()[0].wrapped.check_value == "0123456789abcdef"
+    assert place.ring.stored_key(place.settings).wrapped.check_value == "0123456789abcdef"
 
 
 def test_a_version_that_is_kept_with_its_check_value_brings_it_to_the_stored_key(place: Place) -> None:

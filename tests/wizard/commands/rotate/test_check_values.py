@@ -79,6 +79,22 @@ def test_a_backup_whose_key_is_not_the_one_of_its_own_check_value_is_not_restore
     assert "was recorded as the key" in refused(world, "restore", "--from-backup", str(backup_of(other, tmp_path)))
 
 
+@pytest.mark.parametrize("by", ["version", "backup"])
+def test_a_tag_that_somebody_changed_keeps_no_version_from_its_return(world: World, tmp_path: Path, by: str) -> None:
+    right, name = world.current, world.settings.names.stored_data_key
+    again = replace(foreign(world, "wrapped again"), check_value="1" * 16)
+    at = {"key_arn": KEY, "origin": VersionOrigin.REENCRYPTED, "at": NOW, "same_as": OLD}
+    world.key_rotation.keep(world.settings, again, **at)  # type: ignore[arg-type]
+    world.aws.holds[again.fingerprint] = right.fingerprint
+    entry = world.kept()[OLD]
+    world.key_rotation.entries[OLD] = replace(entry, wrapped=replace(right, check_value="0" * 16))
+    file = backup_of(world, tmp_path)
+    world.aws.stored_keys[name] = replace(world.aws.stored_keys[name], wrapped=foreign(world), version=2, overwrites=1)
+    where = {"version": ("--version", OLD), "backup": ("--from-backup", str(file))}[by]
+    assert world.run("restore", *where)["fingerprint"] == OLD
+    assert world.current.check_value == world.kept()[OLD].wrapped.check_value == right.check_value
+
+
 def test_a_version_of_another_stack_is_not_promoted_as_the_same_key_wrapped_again(world: World) -> None:
     theirs = foreign(world)
     at = {"key_arn": KEY, "origin": VersionOrigin.REENCRYPTED, "at": NOW, "same_as": OLD}
