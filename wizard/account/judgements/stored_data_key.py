@@ -259,7 +259,7 @@ def _conflict(facts: StackFacts, conflict: DataKeyConflict) -> Notice:
             command=(back := _back(facts, version, former))[0],
             advice=_advice(facts, *back),
         )
-    if tuple(former) == (stored.wrapped.fingerprint,):
+    if _was_never_replaced(facts, stored.wrapped):
         return Notice.wrong(
             "stored-key-tag-changed",
             what=f"the tag of {name} names {tagged}, but its only value so far is {stored.wrapped.fingerprint}",
@@ -273,6 +273,15 @@ def _conflict(facts: StackFacts, conflict: DataKeyConflict) -> Notice:
         command=(back := _back(facts, stored.tagged, former))[0],
         advice=_advice(facts, *back),
     )
+
+
+def _was_never_replaced(facts: StackFacts, wrapped: WrappedDataKey) -> bool:
+    """Whether the store's history has this value alone, from its beginning: it drops the oldest of many."""
+    history = known_or(_history(facts), ())
+    is_numbered = facts.settings.secret_store is SecretStore.PARAMETER_STORE
+    return [(_fingerprint(each.text), each.version if is_numbered else "1") for each in history] == [
+        (wrapped.fingerprint, "1")
+    ]
 
 
 def restore_previous(facts: StackFacts, now: WrappedDataKey) -> Command:

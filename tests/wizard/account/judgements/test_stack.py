@@ -14,6 +14,7 @@ import pytest
 
 from components import policies
 from components.policies.stack import key_policy_of
+from components.settings import SecretStore
 from tests.wizard.account.stacks import RESOURCES, CheckedStack, all_passed, causes, finding, not_checked
 from tests.wizard.fakes.clients import (
     ACCOUNT,
@@ -57,7 +58,7 @@ from wizard.core.errors import (
 )
 from wizard.core.models.access import FormerText
 from wizard.core.models.account import Existing
-from wizard.core.models.rotation import DataKeyVersion, LastBackup, VersionOrigin, file_name_of
+from wizard.core.models.rotation import DataKeyVersion, LastBackup, StoredKey, VersionOrigin, file_name_of
 from wizard.core.models.stack import Drift, DriftKind, StackState, StateResource
 from wizard.core.next_command import Command, shell
 
@@ -297,6 +298,31 @@ def test_a_stored_key_that_is_known_to_be_wrong_is_wrong_where_its_history_canno
     stand.aws.failures["read_stored_data_key"] = conflict
     stand.aws.key_rotation.failures["stored_key"] = PermissionDenied("not allowed", "ask")
     assert "holds something else" in finding(stand.notices(check_stored_data_key), code).what
+
+
+@pytest.mark.parametrize(
+    ("store", "numbers", "code"),
+    [
+        ("parameter-store", range(1, 2), "stored-key-tag-changed"),
+        ("parameter-store", range(3, 103), "stored-key-replaced"),
+        ("secrets-manager", range(1, 2), "stored-key-tag-changed"),
+        ("secrets-manager", range(1, 3), "stored-key-replaced"),
+    ],
+)
+def test_one_value_written_until_the_history_has_no_other_is_not_taken_for_the_first_one(
+    monkeypatch: pytest.MonkeyPatch, store: str, numbers: range, code: str
+):
+    """The printed command would make it the stack's data key: it writes the tag, and every delivery takes it."""
+    stand = CheckedStack(settings=settings(secret_store=SecretStore(store)))
+    kept_version(stand)
+    junk, ours = wrapped("junk"), wrapped().fingerprint
+    history = tuple(FormerText(version=str(number), text=junk.value) for number in numbers)
+    monkeypatch.setattr(FakeAccessDiagnostics, "history", lambda _, name, store: history)
+    stored = StoredKey(parameter=STORED_KEY, version=numbers[-1], value=junk.value, wrapped=junk, tagged=ours)
+    monkeypatch.setattr(stand.aws.key_rotation, "stored_key", lambda settings: stored)
+    stand.aws.failures["read_stored_data_key"] = DataKeyConflict("its tag names another data key", "")
+    found = finding(stand.notices(check_stored_data_key), code)
+    assert ("add-tags" in found.command or "tag-resource" in found.command) is (code == "stored-key-tag-changed")
 
 
 # --- a stored data key that is gone: the first copy that exists
