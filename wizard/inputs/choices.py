@@ -159,7 +159,8 @@ def source(answer: Answer | None) -> str:
     """The source of an answer, as text."""
     if answer is None:
         return ""
-    short = {Source.ASKED: "asked", Source.SAVED: "saved"}
+    # Which file it is, the command that was typed says.
+    short = {Source.ASKED: "asked", Source.SAVED: "saved", Source.FILE: "file"}
     return short.get(answer.source, answer.where)
 
 
