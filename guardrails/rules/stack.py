@@ -73,20 +73,24 @@ def _outputs(root: Resource, settings: Settings, stack: Stack) -> Iterator[str]:
         if value is UNKNOWN and isinstance(expected, Check):
             # The settings say it in full: what the update computes would be stored before it is refused.
             yield f"The stack's output {name} is not known yet, wanted what the settings say: export the component's."
+        made = [_of(each, stack) for each in (expected if isinstance(expected, list) else [expected])]
+        if value is None and not isinstance(expected, (str, Check)) and any(made):
+            # Without it the wizard calls the stack's own a stranger's.
+            yield f"The stack's output {name} is missing, which this stack made: export it."
         if value is None or value is UNKNOWN:
             continue
         if isinstance(expected, Check):
             is_right = not list(expected.faults(value))
         elif isinstance(expected, list):
-            is_right = isinstance(value, list) and set(map(str, value)) == {str(_of(each, stack)) for each in expected}
+            is_right = isinstance(value, list) and set(map(str, value)) == set(map(str, made))
         else:
-            is_right = value == _of(expected, stack)
+            is_right = [value] == made
         if not is_right:
             yield f"The stack's output {name} is {value}, which this stack did not make: export what it made."
 
 
-def _of(expected: Made | str, stack: Stack) -> Any:
-    if isinstance(expected, str):
+def _of(expected: Made | Check | str, stack: Stack) -> Any:
+    if not isinstance(expected, Made):
         return expected
     return next((each.known(expected.property) for each in stack[expected.of]), None)
 

@@ -157,6 +157,13 @@ def test_no_output_of_the_program_can_be_another(variant: str, run_program: Call
         for other in (f"{root.props[name]}x", [{"name": "X", "valueFrom": "theirs"}]):
             [fault] = faults(**{name: other})
             assert f"output {name} is " in fault, fault
+    # Without these the wizard calls the stack's own key a stranger's, and restarts a service without its data key.
+    for name in {"keyArn", "keyId", "replicaKeyArns", "documentsKeyArn"} & {*root.props}:
+        assert root.props[name] == [] or "is missing" in "".join(faults(**{name: None})), name
+    for less in root.props.get("taskSecrets", ()):
+        assert "is left out" not in str(root.props) and faults(
+            taskSecrets=[each for each in root.props["taskSecrets"] if each != less]
+        )
 
 
 def test_a_resource_that_is_there_twice_is_refused(built: Callable[[str], Stack]) -> None:

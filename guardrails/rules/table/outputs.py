@@ -61,6 +61,6 @@ def _secrets(settings: Settings, entries: Any) -> Iterator[str]:
         (names.get(variable, variable), arn)
         for variable, arn in zip(settings.variables, stored_at(settings, settings.region), strict=True)
     }
-    for each in entries:
-        if not isinstance(each, Mapping) or (each.get("name"), each.get("valueFrom")) not in own:
-            yield str(each)
+    given = [(each.get("name"), each.get("valueFrom")) if isinstance(each, Mapping) else each for each in entries]
+    yield from (str(each) for each in given if each not in own)
+    yield from (f"{name} is left out" for name, arn in own if (name, arn) not in given)
