@@ -139,7 +139,7 @@ def program_of(project: Path, command: str, tell: Callable[[str], None]) -> Path
     is_current = wanted in (version(), os.environ.get(INSTALLED_FOR))
     if (is_own and is_current) or (not is_own and is_newer(version(), wanted) and command in CHANGING):
         return None
-    if installed(project) != wanted:
+    if installed(project) != wanted or not project_trust.is_built_here(project):
         tell(f"installing {PACKAGE} {wanted} and its packages into {project / '.venv'}, as {REQUIREMENTS} says")
         install(project, tell)
     os.environ[INSTALLED_FOR] = wanted
@@ -152,9 +152,11 @@ def install(project: Path, tell: Callable[[str], None] = lambda text: None) -> N
     An environment that is there stays until the new one is whole.
     """
     with virtual_environment.held(project, tell) as draft:
-        if installed(project) != pinned(project) or draft.fault_of(project / ".venv"):
+        is_built = installed(project) == pinned(project) and project_trust.is_built_here(project)
+        if not is_built or draft.fault_of(project / ".venv"):
             draft.build(files.read(project / REQUIREMENTS))
             draft.replace_environment()
+            project_trust.record_environment(project)
 
 
 def upgrade(project: Path) -> None:
@@ -166,6 +168,7 @@ def upgrade(project: Path) -> None:
         project_trust.record(project, requirements=content)
         files.replace(project / REQUIREMENTS, content, private=False)
         draft.replace_environment()
+        project_trust.record_environment(project)
 
 
 def stage(project: Path) -> Path:

@@ -18,6 +18,7 @@ from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wizard.cli import virtual_environment
 from wizard.core import files, requirements_file
 from wizard.core.errors import Cancelled, SetupError, UsageError
 from wizard.core.next_command import SCRIPT, Command, eonpro, shell
@@ -133,6 +134,33 @@ def record(project: Path, *, requirements: bytes | None = None) -> tuple[str, ..
     return tuple(sorted(contents))
 
 
+def record_environment(project: Path) -> None:
+    """Remember the project's `.venv` as it is: this program has built it. Raises SetupError where it cannot."""
+    path = _record_of_environment(project)
+    try:
+        files.make_folder(path.parent, own=True)
+        files.replace(path, virtual_environment.fingerprint(project / ".venv").encode(), private=True)
+    except OSError as error:
+        raise SetupError(
+            f"which environment was built cannot be remembered: {error}", "make that folder writable"
+        ) from error
+
+
+def is_built_here(project: Path) -> bool:
+    """Whether the project's `.venv` is as this program built it: else it may have come with the folder, or a pull."""
+    if _is_named(project):
+        return True
+    try:
+        built = files.read_text(_record_of_environment(project))
+        return bool(built) and built == virtual_environment.fingerprint(project / ".venv")
+    except OSError:
+        return False
+
+
+def _record_of_environment(project: Path) -> Path:
+    return _folder().with_name("environments") / hashlib.sha256(os.path.realpath(project).encode()).hexdigest()
+
+
 def committed(project: Path, name: str) -> Command | None:
     """The command that brings the committed form of a file back; None in no repository.
 
@@ -191,7 +219,9 @@ def _contents(project: Path) -> dict[str, bytes]:
     try:
         named = [path for name in EXECUTED if (path := project / name).exists()]
         modules = [*_modules(project)]
-        for folder in {module.parent for module in modules}:
+        # What a link leads to outside the project is not the project's.
+        own = os.path.realpath(project)
+        for folder in {each for each in {module.parent for module in modules} if _is_below(each, own)}:
             _remove_byte_code(folder / BYTE_CODE)
         return {str(path.relative_to(project)): files.read(path) for path in {*named, *modules}}
     except OSError as error:
@@ -212,6 +242,10 @@ def _modules(project: Path) -> Iterator[Path]:
                     pending.append(path)
             elif path.name.endswith(_SUFFIXES) and path.is_file():
                 yield path
+
+
+def _is_below(folder: Path, project: str) -> bool:
+    return os.path.commonpath((os.path.realpath(folder), project)) == project
 
 
 _SUFFIXES = tuple(all_suffixes())

@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
@@ -68,9 +69,8 @@ class Draft:
 
     def build(self, requirements: bytes) -> None:
         """Install the packages of this requirements.txt, hashes checked. Raises SetupError; `.venv` stays as it is."""
-        asked, done = self.folder / "asked.txt", self.folder / "requirements.txt"
-        if self.environment.exists() and done.exists() and done.read_bytes() == requirements:
-            return  # A run that was killed got this far.
+        asked = self.folder / "requirements.txt"
+        # What a killed run left may as well have come with the folder.
         shutil.rmtree(self.folder, ignore_errors=True)
         files.make_folder(self.folder)
         files.replace(asked, requirements, private=False)
@@ -84,7 +84,6 @@ class Draft:
         self._name_final_place()
         if fault := self.fault_of(self.environment):
             raise SetupError(Text("the packages are not whole after their installation: ", fault), _AGAIN)
-        os.replace(asked, done)
 
     def replace_environment(self) -> None:
         """Give the draft the name `.venv`. Raises SetupError."""
@@ -147,6 +146,34 @@ class Draft:
     def _run(self, *words: str) -> None:
         # The installer keeps the lock until it ends, also where this process is killed.
         run(*words, pass_fds=(self.lock,))
+
+
+def fingerprint(environment: Path) -> str:
+    """A hash of every file's name, size, time and inode; empty where byte code is there that is no copy of its source.
+
+    Whoever writes a file into the environment, as a pull of a repository that has one of that name, changes it.
+    """
+    found = hashlib.sha256()
+    for folder, names, files_ in os.walk(environment):
+        names.sort()
+        is_byte_code = os.path.basename(folder) == "__pycache__"
+        for path in (os.path.join(folder, name) for name in sorted((*files_, *names))):
+            status = os.lstat(path)
+            if is_byte_code:
+                # Python writes it while it runs, and takes it where it fits the source's time: unless it is flagged.
+                # https://peps.python.org/pep-0552/
+                if not stat.S_ISREG(status.st_mode) or _flags(path):
+                    return ""
+            elif not stat.S_ISDIR(status.st_mode):
+                target = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
+                facts = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ino)
+                found.update(repr((path, target, facts)).encode(errors="surrogateescape"))
+    return found.hexdigest()
+
+
+def _flags(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(8)[4:] != bytes(4)
 
 
 def _rewrite(path: Path, content: bytes) -> None:

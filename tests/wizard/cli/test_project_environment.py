@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.cli import init, project_environment
+from wizard.cli import init, project_environment, project_trust
 from wizard.cli.project_environment import (
     INSTALLED_FOR,
     changes_since,
@@ -50,6 +50,7 @@ def has(project: Path, version: str) -> None:
     for earlier in packages.glob("eonpro_kms-*"):
         earlier.rmdir()
     (packages / f"eonpro_kms-{version}.dist-info").mkdir(parents=True)
+    project_trust.record_environment(project)
 
 
 def runs_in_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +69,16 @@ def test_the_environment_of_the_project_runs_what_requirements_says(project: Pat
     has(project, version)
     shows_an_upgrade = version == "1.4.9" and command != "status"
     assert taken(project, command) == (None if shows_an_upgrade else project / ".venv/bin/eonpro-kms", [])
+
+
+def test_an_environment_with_a_file_that_came_by_a_pull_is_made_anew(project: Path):
+    """`git add --force .venv/bin/eonpro-kms`: git replaces an ignored file without a word."""
+    has(project, OWN)
+    program = project / ".venv/bin/eonpro-kms"
+    program.unlink()
+    program.write_text("#!/bin/sh\necho theirs\n")
+    found, said = taken(project)
+    assert found == program and len(said) == 1 and "theirs" not in program.read_text()
 
 
 @pytest.mark.parametrize("before", ["", "1.0.0", "9.0.0"])

@@ -299,3 +299,13 @@ def test_of_a_file_in_conflict_one_side_is_taken(project: Path, name: str) -> No
     refused = refusal(project)
     assert refused.message == f"{project / name} has a merge conflict in line 1"
     assert refused.hint == f"git -C {project} checkout --ours -- {name}"
+
+
+def test_byte_code_outside_the_project_to_which_a_link_leads_stays(project: Path, tmp_path: Path) -> None:
+    own = tmp_path / "elsewhere" / "__pycache__" / "notes.txt"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    (tmp_path / "elsewhere" / "module.py").touch()
+    (project / "link").symlink_to(tmp_path / "elsewhere")
+    refusal(project)
+    assert own.exists()

@@ -6,6 +6,7 @@ Serves a package index of small packages on loopback, and starts the installers.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import random
 import signal
@@ -192,35 +193,37 @@ def test_neither_settings_nor_modules_of_the_current_folder_are_read(
     check(project, "1.0.0")
 
 
-def test_what_a_run_had_finished_when_it_was_killed_is_put_into_place(
-    project: Path, requirements: tuple[str, Mapping[str, str]], monkeypatch: pytest.MonkeyPatch
+def test_a_draft_that_came_with_the_folder_is_not_taken_for_one_of_a_killed_run(
+    project: Path, requirements: tuple[str, Mapping[str, str]]
 ) -> None:
-    """Between the two renames: without an index, the next run has all it needs."""
-    project_environment.install(project)
-    pin(project, requirements, "2.0.0")
-    content, rename = (project / "requirements.txt").read_bytes(), os.rename
-
-    class Killed(BaseException):
-        """As SIGKILL: nothing is tidied up."""
-
-    def killed(source: str, target: str) -> None:
-        if str(target).endswith("/.venv"):
-            raise Killed
-        rename(source, target)
-
     with virtual_environment.held(project) as draft:
-        draft.build(content)
-        monkeypatch.setattr(os, "rename", killed)
-        with pytest.raises(Killed):
-            draft.replace_environment()
-        monkeypatch.setattr(os, "rename", rename)
-        assert not (project / ".venv").exists()
-        os.rename(project / ".cache/environment", project / ".cache/kept")
+        draft.build((project / "requirements.txt").read_bytes())
+        os.rename(draft.folder, project / ".cache/kept")
     os.rename(project / ".cache/kept", project / ".cache/environment")
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
-    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    program = project / ".cache/environment/.venv/bin/eonpro-kms"
+    program.unlink(missing_ok=True)
+    program.write_text("theirs")
     project_environment.install(project)
-    check(project, "2.0.0")
+    assert not any(path.is_file() and path.read_bytes() == b"theirs" for path in (project / ".venv/bin").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_same"),
+    [
+        ("own.py", b"theirs", False),
+        ("__pycache__/own.cpython-311.pyc", importlib.util.MAGIC_NUMBER + bytes(4), True),
+        ("__pycache__/own.cpython-311.pyc", importlib.util.MAGIC_NUMBER + b"\x01\0\0\0", False),
+    ],
+    ids=["a module", "byte code that Python wrote", "byte code that Python would not compare with its source"],
+)
+def test_the_fingerprint_of_an_environment_is_that_of_what_python_would_run(
+    tmp_path: Path, name: str, content: bytes, is_same: bool
+) -> None:
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "own.py").write_bytes(b"ours")
+    before = virtual_environment.fingerprint(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    assert (virtual_environment.fingerprint(tmp_path) == before) is is_same
 
 
 def test_an_environment_that_cannot_be_renamed_stays(
