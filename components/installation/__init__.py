@@ -5,6 +5,7 @@ also valid for Python 2.7, which can then print the sentence.
 """
 
 import os
+import stat
 import sys
 
 MINIMUM = (3, 11)
@@ -15,13 +16,18 @@ IS_INSTALLED = os.path.basename(SOURCE) == "eonpro_kms" and not os.path.exists(o
 """Whether this is the wheel and not a checkout. A checkout is its own project, with its own environment and caches."""
 NAME_LINE = "name: eonpro-kms"
 """The line of Pulumi.yaml by which a folder is a project of this program."""
+LARGEST = 2**20
+"""Bytes of a Pulumi.yaml in which that line is looked for."""
 
 
 def is_project(folder):  # type: (str) -> bool
     """Whether the folder has the Pulumi.yaml of a project of this program."""
     try:
-        with open(os.path.join(folder, "Pulumi.yaml"), "rb") as file:
-            return NAME_LINE.encode() in file.read().splitlines()
+        # In a folder that everybody writes to it may be a pipe, which never ends, or without end.
+        descriptor = os.open(os.path.join(folder, "Pulumi.yaml"), os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            return is_file and NAME_LINE.encode() in file.read(LARGEST).splitlines()
     except (IOError, OSError):
         return False
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 from components import installation
 from components.installation import origin
 from wizard import SOURCE_FOLDER, version
-from wizard.cli import pins, project_environment, project_trust
+from wizard.cli import pins, project_environment, project_trust, shortage
 from wizard.cli.project_trust import REQUIREMENTS
 from wizard.core import files, json_documents, requirements_file
 from wizard.core.child_environment import inherited
@@ -109,14 +109,21 @@ def make(folder: Path, source: Path | None = None) -> tuple[tuple[str, ...], tup
     if (folder / "Pulumi.yaml").exists() and not installation.is_project(str(folder)):
         raise UsageError(f"{folder} has the Pulumi project of another program", eonpro("init", folder / "eonpro-kms"))
     template = dict(_template(source))
+    project_trust.check_owner(folder)
     if folder.exists():
-        project_trust.check_owner(folder)
         _refuse_others(folder, template)
     contents = {**template, **dict(_of_checkout(source) if source else ())}
     if not (folder / REQUIREMENTS).exists():
         # An index is asked: it may fail before anything is written.
         contents[REQUIREMENTS] = pins.requirements()
-    return _write(folder, contents)
+    try:
+        return _write(folder, contents)
+    except OSError as error:
+        if shortage.error_of(error):
+            raise
+        raise UsageError(
+            f"no project can be made in {folder}: {error}", eonpro("init", "DIR", advice="takes another folder")
+        ) from error
 
 
 def _write(folder: Path, contents: Mapping[str, bytes]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -18,9 +18,9 @@ from components import installation
 from wizard import PROJECT_FOLDER, version
 from wizard.cli import parser, request, shortage
 from wizard.cli.parser import INTERRUPTED
-from wizard.core import next_command
+from wizard.core import next_command, safe_text
 from wizard.core.errors import Cancelled, PreflightFailed, SetupError, UsageError
-from wizard.core.next_command import PROGRAM, SCRIPT, Command, Result, Run, RunOptions
+from wizard.core.next_command import PROGRAM, SCRIPT, Command, Result, Run, RunOptions, shell
 from wizard.pulumi_engine import config
 from wizard.terminal.text import ignore_broken_pipe, lost, print_text
 
@@ -49,6 +49,15 @@ def main(argv: list[str] | None = None) -> int:
         return lack.exit_code
 
 
+def _check_folder() -> None:
+    """Raises UsageError in a folder that was removed: no path can be told from there."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        os.chdir(os.sep)  # So that the refusal can be told.
+        raise UsageError(f"the folder that this was typed in is gone: {error.strerror}", shell("cd")) from error
+
+
 def _with_advice(step: str) -> str:
     advice = step.advice if isinstance(step, Command) else ""
     return f"{step}   # {advice}" if advice else step
@@ -69,6 +78,7 @@ def _main(argv: list[str] | None) -> int:
             print_text(text.removesuffix("\n"))
             return 0
         line = parser.parse(words)
+        _check_folder()
     except UsageError as error:
         return _refused(words, error)
     options, run_ = line.run, request.run_of(words)
@@ -248,7 +258,7 @@ def _offline(options: RunOptions) -> Offline:
         project=PROJECT_FOLDER,
         saved=saved,
         saved_name=config.file_name(options.stack),
-        print=(lambda text: None) if options.json else print_text,
+        print=(lambda text: None) if options.json else lambda text: print_text(safe_text.lines(text)),
         github=github.reader(os.environ, lambda value, name: None),
     )
 

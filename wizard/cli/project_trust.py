@@ -18,6 +18,7 @@ from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components import installation
 from wizard.cli import virtual_environment
 from wizard.core import files, requirements_file
 from wizard.core.errors import Cancelled, SetupError, UsageError
@@ -65,11 +66,12 @@ def check_owner(project: Path) -> None:
     if _is_named(project):
         return
     try:
-        for path in _executed(project):
+        for path in _executed(project) if project.exists() else ():
             if path.exists():
                 _check_own(path, project)
         for parent in Path(os.path.realpath(project)).parents:
-            _check_above(parent, project)
+            if parent.exists():
+                _check_above(parent, project)
     except OSError as error:
         raise UsageError(f"what {project} executes cannot be read: {error}", shell("ls", "-l", project)) from error
 
@@ -162,10 +164,13 @@ def _record_of_environment(project: Path) -> Path:
 
 
 def committed(project: Path, name: str) -> Command | None:
-    """The command that brings the committed form of a file back; None in no repository.
+    """The command that brings the committed form of a file back; None in no repository, or an unknown one.
 
-    Git is not asked: it starts programs that a repository names.
+    Git starts programs that a repository names: so it is not asked here, nor is its command told to somebody who has
+    never allowed the project.
     """
+    if installation.IS_INSTALLED and not _last_allowed(project):
+        return None
     if not any((each / ".git").exists() for each in (project, *project.parents)):
         return None
     return shell("git", "-C", project, "checkout", "--", name, advice="brings back the committed one")
@@ -205,13 +210,14 @@ def _check(project: Path, contents: Mapping[str, bytes]) -> None:
 
 def way_out(project: Path, name: str, content: bytes) -> str:
     """What to do about a file of the project that is refused."""
-    if requirements_file.conflict(content.decode(errors="replace")):
+    again = committed(project, name)
+    if again and requirements_file.conflict(content.decode(errors="replace")):
         # Of a file in conflict git brings no committed form back.
         return shell(
             *("git", "-C", project, "checkout", "--ours", "--", name),
             advice="takes this branch's side, --theirs the other's; then git add it",
         )
-    return committed(project, name) or "take it out; then run the same command again"
+    return again or "take it out; then run the same command again"
 
 
 def _contents(project: Path) -> dict[str, bytes]:
@@ -275,12 +281,17 @@ def _record(project: Path, contents: Mapping[str, bytes]) -> Path:
 
 def _changed(project: Path, contents: Mapping[str, bytes]) -> list[str]:
     """The files that are not as they were when the project was allowed last; empty where it never was."""
+    last, now = _last_allowed(project), _digests(contents)
+    return [name for name in sorted({*last, *now}) if last.get(name) != now.get(name)] if last else []
+
+
+def _last_allowed(project: Path) -> dict[str, str]:
+    """The hashes of the project's files when it was allowed last; empty where it never was."""
     last: dict[str, str] = {}
     for path in sorted(_folder().glob("*"), key=lambda path: path.stat().st_mtime):
         allowed = json.loads(files.read_text(path))
         last = allowed["files"] if allowed["folder"] == os.path.realpath(project) else last
-    now = _digests(contents)
-    return [name for name in sorted({*last, *now}) if last.get(name) != now.get(name)] if last else []
+    return last
 
 
 def _others_write(status: os.stat_result) -> bool:

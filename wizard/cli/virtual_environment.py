@@ -34,9 +34,15 @@ _AGAIN = "repair what it names, then run the same command again"
 @contextmanager
 def held(project: Path, tell: Callable[[str], None] = lambda text: None) -> Iterator[Draft]:
     """The draft of the project's environment while its lock is held; a run that has it is waited for."""
-    files.make_folder(project / _FOLDER.parent)
+    folder = project / _FOLDER.parent
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    lock = os.open(project / _FOLDER.with_suffix(".lock"), flags, 0o600)
+    try:
+        files.make_folder(folder)
+        lock = os.open(project / _FOLDER.with_suffix(".lock"), flags, 0o600)
+    except OSError as error:
+        raise SetupError(
+            f"the packages cannot be installed by way of {folder}: {error}", shell("ls", "-ld", folder)
+        ) from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -45,6 +45,6 @@ def fault(content: bytes) -> str:
         if not goes_on and _BLANK.fullmatch(line):
             continue
         if not (_HASH if goes_on else _PACKAGE).fullmatch(line) and (goes_on or not _RELEASE.fullmatch(line)):
-            return f"has in line {number} what is not a package with its hashes: {line.strip()}"
+            return f"has in line {number} what is not a package with its hashes on the lines below: {line.strip()}"
         goes_on = line.endswith("\\")
     return "ends within a package" if goes_on else ""

@@ -74,12 +74,40 @@ def test_after_one_that_failed_the_same_command_makes_it(tmp_path: Path, monkeyp
     assert "requirements.txt" in written and "Pulumi.yaml" in written and present == ()
 
 
+@pytest.mark.parametrize("place", ["nowhere", "a file/project", "/proc/1/project"])
+def test_where_no_folder_can_be_made_the_reason_is_said(tmp_path: Path, place: str):
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(UsageError, match="no project can be made in|cannot be read"):
+        init.make(tmp_path / place)
+
+
+def test_no_project_is_made_where_it_would_not_be_executed(tmp_path: Path):
+    """In a folder that everybody writes to, another one can be put in its place."""
+    tmp_path.chmod(0o777)
+    with pytest.raises(UsageError, match=f"{tmp_path} can be changed by other users"):
+        init.make(tmp_path / "project")
+    assert names(tmp_path) == []
+
+
+def test_names_that_somebody_else_gave_are_told_without_control_characters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = tmp_path / "project"
+    init.make(folder)
+    (folder / "a\x1b[2Kb.py").write_text("")
+    with pytest.MonkeyPatch.context() as own:
+        own.setattr(main, "PROJECT_FOLDER", folder)
+        assert main.main(["init", "--trust", str(folder)]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_a_merge_conflict_is_resolved_before_anything_is_trusted(tmp_path: Path):
     init.make(tmp_path)
     (tmp_path / "requirements.txt").write_text("<<<<<<< HEAD\n=======\n>>>>>>> newer\n")
     with pytest.raises(UsageError, match="has a merge conflict in line 1") as refused:
         init.make(tmp_path)
-    assert refused.value.hint == f"git -C {tmp_path} checkout --ours -- requirements.txt"
+    assert refused.value.hint == "take it out; then run the same command again"
 
 
 @pytest.fixture

@@ -712,6 +712,14 @@ def test_a_wrapped_key_from_the_environment_reaches_the_steps_and_no_output(fold
     assert wrapped().value not in out + err + repr(request)
 
 
+def test_a_command_in_a_folder_that_was_removed_says_so(tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert cli.main(["status"]) == 2
+    assert "the folder that this was typed in is gone" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("path", "left"), [("/bin::.:node_modules/.bin:/usr/bin", "/bin:/usr/bin"), (".:", os.defpath)]
 )

@@ -149,7 +149,10 @@ def test_where_it_cannot_be_remembered_the_reason_is_said(project: Path, home: P
 @pytest.mark.parametrize("line", ["--index-url https://example.org", "evil==1", "-r other.txt", "evil @ file:///evil"])
 def test_requirements_of_another_index_or_without_hashes_are_refused(project: Path, line: str) -> None:
     (project / "requirements.txt").write_text(f"{REQUIREMENTS}{line}\n")
-    assert f"requirements.txt has in line 3 what is not a package with its hashes: {line}" in refusal(project).message
+    assert (
+        f"requirements.txt has in line 3 what is not a package with its hashes on the lines below: {line}"
+        in refusal(project).message
+    )
     with pytest.raises(UsageError):
         record(project)
 
@@ -294,11 +297,36 @@ def test_a_project_is_looked_for_up_to_the_root_of_the_repository_and_up_to_the_
 def test_of_a_file_in_conflict_one_side_is_taken(project: Path, name: str) -> None:
     """Git says of `checkout -- FILE` that its path is unmerged."""
     record(project)
+    (project / ".git").mkdir()
     text = (project / name).read_text()
     (project / name).write_text(f"<<<<<<< HEAD\n{text}=======\n{text}>>>>>>> newer\n")
     refused = refusal(project)
     assert refused.message == f"{project / name} has a merge conflict in line 1"
     assert refused.hint == f"git -C {project} checkout --ours -- {name}"
+
+
+def test_who_never_allowed_a_project_is_told_no_command_that_starts_its_programs(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repository that came in an archive has hooks, which git runs."""
+    monkeypatch.setattr(installation, "IS_INSTALLED", True)
+    (project / ".git").mkdir()
+    (project / "requirements.txt").write_text("eonpro-kms\n")
+    assert "git" not in refusal(project).hint
+    (project / "requirements.txt").write_text(REQUIREMENTS)
+    record(project)
+    (project / "requirements.txt").write_text("eonpro-kms\n")
+    assert refusal(project).hint == f"git -C {project} checkout -- requirements.txt"
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device"])
+def test_a_project_file_without_end_is_none_and_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "Pulumi.yaml"
+    if kind == "a pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("/dev/zero")
+    assert not installation.is_project(str(tmp_path))
 
 
 def test_byte_code_outside_the_project_to_which_a_link_leads_stays(project: Path, tmp_path: Path) -> None:

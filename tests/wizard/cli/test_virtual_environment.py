@@ -244,6 +244,14 @@ def test_an_environment_that_cannot_be_renamed_stays(
     check(project, "1.0.0")
 
 
+def test_a_folder_that_leads_elsewhere_is_not_written_through(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (project / ".cache").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SetupError, match="symbolic link, not a folder"):
+        project_environment.install(project)
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def started(project: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-P", "-c", INSTALL, str(project)],

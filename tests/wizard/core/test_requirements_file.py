@@ -57,7 +57,10 @@ def test_everything_else_is_refused_with_its_line(line: str, first: bool) -> Non
 
 def test_a_line_is_named_with_its_number() -> None:
     said = fault(f"{GOOD}--index-url https://example.org\n".encode())
-    assert said == "has in line 3 what is not a package with its hashes: --index-url https://example.org"
+    assert (
+        said
+        == "has in line 3 what is not a package with its hashes on the lines below: --index-url https://example.org"
+    )
 
 
 @pytest.mark.parametrize("style", ["", f"||||||| base\n{HASH} \\\n"])
