@@ -313,6 +313,13 @@ def test_the_root_has_no_other_folders() -> None:
     assert found == {"components", "docs", "examples", "guardrails", "packages", "tests", "tools", "wizard"}
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="an archive has what was committed, and no list of it")
+def test_no_settings_of_a_stack_are_committed() -> None:
+    """Whoever clones the repository has no stack yet: `make demo` would go on with these."""
+    tracked = subprocess.run(["git", "ls-files", "Pulumi*"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert tracked.stdout.splitlines() == ["Pulumi.yaml"]
+
+
 def test_tests_are_no_package() -> None:
     assert [file.as_posix() for file in python_files(ROOT / "tests") if file.name == "__init__.py"] == []
 
