@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import job_page
 from tests.action.github import GitHub, github_api
+from tests.selection import first
 
 HOSTILE = (
     "~~~~\n<img src=x onerror=1>\n~~~~~~~\n[link](https://example.com) @everyone ::add-path::/tmp\n```\n<!-- x -->\n"
@@ -90,7 +91,7 @@ def test_colors_are_gone_and_what_turns_text_round_is_seen() -> None:
     )
 
 
-@pytest.mark.parametrize("character", ["a", "ü", "\N{KEY}"])
+@pytest.mark.parametrize("character", first(1, ["\N{KEY}", "ü", "a"]))
 @pytest.mark.parametrize(
     ("most", "measure"),
     [(job_page.SUMMARY_BYTES, job_page.utf8), (job_page.COMMENT_UNITS, job_page.utf16)],

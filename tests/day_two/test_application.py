@@ -63,6 +63,7 @@ def hash_under(key: bytes, text: str) -> str:
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 
+@pytest.mark.thorough
 def test_on_vercel_records_and_hashes_survive_a_rotation(onboarded: Deployment):
     platform = on_vercel(onboarded)
     former = platform.variables["ENCRYPTED_PHI_KEY"]

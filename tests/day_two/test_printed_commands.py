@@ -146,11 +146,13 @@ def test_every_command_of_the_program_is_run() -> None:
     assert {words[0] for words in WELL} == set(COMMANDS)
 
 
+@pytest.mark.thorough
 def test_every_printed_command_is_one_that_its_program_takes(stack: Deployment, printed: Printed) -> None:
     assert {line: (by, why) for line, by in printed.by.items() if (why := refusal(stack, line))} == {}
     assert len(printed.by) > 40
 
 
+@pytest.mark.thorough
 def test_what_is_printed_and_only_reads_ends_well(printed: Printed) -> None:
     # 1: a person has something to decide.
     assert {line: done.output for line, done in printed.read.items() if done.code not in (0, 1)} == {}

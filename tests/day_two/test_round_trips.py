@@ -128,6 +128,7 @@ def asked_once(deployment: Deployment, command: str) -> tuple[Counter[str], Coun
     return of_aws, deployment.vercel_calls(), max(seen, key=len)
 
 
+@pytest.mark.thorough
 @pytest.mark.onboarded("vercel")
 def test_no_command_waits_for_more_answers_than_it_did(deployment: Deployment):
     counted = {command: asked(deployment, command) for command in REQUESTS}

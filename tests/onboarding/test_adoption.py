@@ -315,6 +315,7 @@ def test_an_alias_that_points_to_the_wrong_key_is_refused_with_all_that_is_wrong
         kms.update_alias(AliasName=ALIAS, TargetKeyId=own)
 
 
+@pytest.mark.thorough
 def test_a_key_that_is_going_to_be_deleted_is_refused_with_what_saves_it(hidden: Deployment):
     kms, own = hidden.client("kms"), key_id(hidden)
     kms.schedule_key_deletion(KeyId=own, PendingWindowInDays=30)
@@ -333,12 +334,14 @@ def test_a_data_key_that_vercel_hides_has_to_be_given(hidden: Deployment):
     assert f"export {GIVEN}=" in next_step(problem)
 
 
+@pytest.mark.thorough
 def test_what_is_no_wrapped_data_key_is_refused_and_never_shown(hidden: Deployment):
     problems = refused(hidden, *BY_HAND, expect=2, given="hunter2")
     assert any(GIVEN in each["what"] for each in problems)
     assert "hunter2" not in json.dumps(problems)
 
 
+@pytest.mark.thorough
 def test_a_key_that_vercel_names_and_the_alias_does_not_is_refused(hidden: Deployment):
     listed = hidden.vercel("GET", "/v10/projects/eonpro/env")["envs"]
     (named,) = [each["id"] for each in listed if each["key"] == "AWS_KMS_KEY_ID"]

@@ -38,6 +38,7 @@ def kinds(deployment: Deployment, stack: str) -> list[str]:
     return sorted(urn.split("::", 2)[2] for urn in deployment.urns(stack))
 
 
+@pytest.mark.thorough
 def test_a_stack_by_hand_is_the_wizards_and_its_push_completes_it(deployment: Deployment, on_ecs: Deployment):
     *by_hand, push = commands("A stack without the wizard", "deliver the data key:")
     assert push.startswith(".venv/bin/eonpro-kms push")

@@ -11,6 +11,7 @@ from tests.onboarding.convergence import converges, plugin_killed
 from tests.onboarding.deployment import Deployment
 
 
+@pytest.mark.thorough
 def test_the_same_command_goes_on_after_the_plugin_was_killed_while_aws_made_the_alias(deployment: Deployment):
     printed = plugin_killed(deployment, "vercel", "kms:CreateAlias", times=2)
     assert "is killed" not in printed

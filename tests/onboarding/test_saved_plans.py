@@ -100,6 +100,7 @@ def test_a_dry_run_makes_nothing(planned: Planned):
     assert planned.completed.document["ok"] is True and f"--plan {planned.plan}" in planned.completed.output
 
 
+@pytest.mark.thorough
 def test_a_plan_that_was_edited_is_not_read(planned: Planned, tmp_path: Path):
     edited = tmp_path / "plan.json"
     edited.write_text(planned.plan.read_text().replace('"us-east-1"', '"eu-west-1"'))

@@ -128,6 +128,7 @@ def test_a_passphrase_made_once_opens_the_stack_again_and_no_other_does(place) -
         place.engine(again, **{VARIABLE: "another"}).check_backend(STACK)
 
 
+@pytest.mark.thorough
 def test_a_lost_passphrase_is_replaced_by_the_commands_of_the_page(place) -> None:
     first = place.state(key_found=False)
     # As the provider has it of a bucket's lock: a secret that is empty.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.selection import first
 from tools import node_package
 from tools.application import EXAMPLE, modules
 from tools.bootstrap.places import PROJECT
@@ -121,7 +122,7 @@ RESOLUTIONS = {
 }
 
 
-@pytest.mark.parametrize(("compiler", "options", "ending"), RESOLUTIONS.values(), ids=RESOLUTIONS.keys())
+@pytest.mark.parametrize(("compiler", "options", "ending"), first(2, RESOLUTIONS.values()), ids=RESOLUTIONS.keys())
 def test_a_folder_with_nothing_but_the_tarball_and_its_peers_has_its_types(
     tmp_path: Path, compiler: str, options: tuple[str, ...], ending: str
 ) -> None:

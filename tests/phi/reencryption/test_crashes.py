@@ -45,6 +45,7 @@ def assert_readable(patients: Patients, rows: int) -> None:
     assert [(row[0], *text) for row, text in zip(records, texts, strict=True)] == expected(rows)
 
 
+@pytest.mark.thorough
 def test_after_several_kills_of_all_processes_a_run_completes(operator: Operator) -> None:
     rows, points = 3000, random.Random(20261125)
     patients = operator.patients

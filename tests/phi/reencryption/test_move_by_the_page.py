@@ -336,6 +336,7 @@ def test_a_toy_application_moves_from_a_plain_column_to_a_searched_ciphertext_by
     assert [(key, PhiCipher(OLD).decrypt(record)) for key, record in records] == sorted(app.rows.items())
 
 
+@pytest.mark.thorough
 def test_the_commands_of_the_page_move_rows_of_every_kind_and_leave_one_column(
     operator: Operator, tmp_path: Path
 ) -> None:

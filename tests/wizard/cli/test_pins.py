@@ -22,6 +22,7 @@ import pytest
 from components import installation
 from components.installation import origin
 from tests.installed.customer import Quiet, uv
+from tests.selection import first
 from wizard import SOURCE_FOLDER, version
 from wizard.cli import init, pins, project_environment, virtual_environment
 from wizard.core import requirements_file
@@ -141,7 +142,7 @@ def test_without_a_release_nothing_is_pinned_and_the_address_is_said(release: Re
     assert release.address in refused.value.message and "UV_INDEX" in refused.value.hint
 
 
-@BOTH
+@pytest.mark.parametrize("installer", first(1, ["uv", "pip"]))
 def test_a_wheel_on_this_machine_is_pinned_by_its_hash_and_installed_from_there(
     release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installer: str
 ):
