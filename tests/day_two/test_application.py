@@ -121,6 +121,7 @@ def test_under_other_names_it_leaves_the_variables_of_its_s3_client_alone(on_ecs
         pass
 
 
+@pytest.mark.thorough
 def test_without_its_data_key_it_does_not_start_and_makes_none_of_its_own(on_ecs: Deployment, on_task: Platform):
     on_ecs.forget_calls()
     lost = changed(on_task, ENCRYPTED_PHI_KEY="", ENCRYPTION_KEY="ab" * 32)

@@ -71,6 +71,7 @@ def test_a_service_control_policy_is_named_and_it_is_said_who_can_change_it(on_v
     assert {each["cause"] for each in found["consequences"]} >= {"access-denied"}
 
 
+@pytest.mark.thorough
 def test_all_that_was_fixed_is_well(on_vercel: Deployment):
     found = diagnosis(on_vercel, expect=0)
     assert (found["ok"], found["findings"], found["notChecked"]) == (True, [], [])

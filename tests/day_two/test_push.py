@@ -78,6 +78,7 @@ TRANSIENT_FAULTS: dict[str, list[dict[str, Any]]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "faults",
     [

@@ -101,6 +101,7 @@ def test_in_an_empty_folder_the_wizard_offers_a_project_and_goes_on_in_it(newcom
     assert (folder / "Pulumi.yaml").exists() and (folder / ".venv/bin/eonpro-kms").exists()
 
 
+@pytest.mark.thorough
 def test_a_folder_with_other_things_stays_as_it_is(newcomer: Person, tmp_path: Path):
     (tmp_path / "package.json").write_text("{}")
     printed = newcomer.at(tmp_path).types(*uvx(), *UNATTENDED, code=2)

@@ -184,6 +184,7 @@ def adopted(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> I
         )
 
 
+@pytest.mark.thorough
 def test_a_plan_of_an_adoption_touches_nothing(adopted: Adopted):
     assert adopted.untouched
     shown = " ".join(adopted.preview.output.split())

@@ -112,6 +112,7 @@ def test_a_stored_data_key_that_is_lost_is_told_and_no_second_data_key_is_made(o
     assert on_ecs.stored_key_versions()[-1] == kept
 
 
+@pytest.mark.thorough
 def test_a_key_of_one_region_does_not_become_one_of_several(on_ecs: Deployment):
     on_ecs.forget_calls()
     document = on_ecs.set_up("ecs", "--multi-region", "yes", "--json", expect=2).document

@@ -33,6 +33,7 @@ def quiet(progress: Progress) -> None:
     pass
 
 
+@pytest.mark.thorough
 def test_a_setting_that_changed_after_the_preview_changes_nothing_in_the_account(onboarded, engine) -> None:
     file = onboarded.folder / f"Pulumi.{STACK}.yaml"
     before = file.read_text()

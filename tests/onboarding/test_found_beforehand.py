@@ -139,6 +139,7 @@ def silence(*, listening: bool) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("listening", [pytest.param(True, marks=pytest.mark.thorough), False], ids=["silent", "closed"])
 def test_endpoints_that_do_not_answer_are_told_in_one_run_and_bounded_time(bare: Deployment, listening: bool):
     with silence(listening=listening) as aws, silence(listening=listening) as vercel:

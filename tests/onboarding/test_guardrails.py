@@ -76,6 +76,7 @@ def refused_by(command: CompletedCommand) -> set[str]:
     return set(re.findall(r"\[mandatory\] +([a-z-]+)", command.output))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("example", ["onboarded", pytest.param("on_ecs", marks=pytest.mark.thorough)])
 def test_what_the_examples_build_passes_an_update_with_the_pack(example: str, request: pytest.FixtureRequest) -> None:
     deployment: Deployment = request.getfixturevalue(example)

@@ -89,6 +89,7 @@ def test_one_that_is_killed_before_it_has_asked_ends_no_other(tmp_path: Path) ->
     assert done.returncode == 7
 
 
+@pytest.mark.thorough
 def test_the_aws_command_line_that_begins_loaded_says_the_same(bare: Deployment) -> None:
     real = PROJECT / ".cache" / "awscli" / "bin" / "aws"
     for words in ("sts get-caller-identity", "iam get-role --role-name nobody"):

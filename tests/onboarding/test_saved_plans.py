@@ -110,6 +110,7 @@ def test_a_plan_that_was_edited_is_not_read(planned: Planned, tmp_path: Path):
     assert planned.deployment.calls() == {}
 
 
+@pytest.mark.thorough
 def test_a_setting_that_is_another_is_named(other_setting: str):
     assert "the setting rotationPeriodDays is 180, and was 365" in other_setting
     # It is the only thing that moved, but for what it changes.

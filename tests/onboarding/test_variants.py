@@ -120,6 +120,7 @@ def named_on_vercel(deployment: Deployment) -> str:
     return named
 
 
+@pytest.mark.thorough
 def test_the_user_has_one_access_key_and_vercel_has_it(as_user: Variant) -> None:
     deployment = as_user.deployment
     key = as_user.document["accessKey"]["id"]
@@ -134,6 +135,7 @@ def test_the_user_has_one_access_key_and_vercel_has_it(as_user: Variant) -> None
     assert iam.list_user_policies(UserName=USER)["PolicyNames"] == []
 
 
+@pytest.mark.thorough
 def test_an_access_key_is_replaced_in_three_steps_and_none_of_them_cuts_the_application_off(as_user: Variant) -> None:
     deployment = as_user.deployment
     [old] = keys_of(deployment)

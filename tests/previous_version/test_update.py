@@ -147,6 +147,7 @@ def test_the_engine_replaces_nothing_and_deletes_nothing(stack: Stack) -> None:
     assert planned["changeSummary"]["same"] + planned["changeSummary"].get("update", 0) == stays
 
 
+@pytest.mark.thorough
 def test_the_wizard_finds_the_stored_data_key_and_makes_no_other(stack: Stack) -> None:
     before, fingerprint = keys_and_values(stack.cloud), stack.fingerprint
     # The next calls of the fixture are made on top of the first stack, so that nothing may be changed in it.

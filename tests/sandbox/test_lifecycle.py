@@ -161,6 +161,7 @@ def test_status_tells_by_its_exit_code_and_stop_ends_it_and_may_be_repeated(run:
     assert (again.returncode, "does not run" in again.stderr) == (0, True)
 
 
+@pytest.mark.thorough
 def test_stop_does_not_wait_for_connections_that_clients_keep_open(run: Run, directory: Path) -> None:
     run("start")
     server = state(directory)

@@ -32,6 +32,7 @@ print(len(read) > 2, "twice:", sorted({path for path in read if read.count(path)
 """
 
 
+@pytest.mark.thorough
 def test_no_description_is_read_twice_by_the_server():
     done = subprocess.run([sys.executable, "-c", SERVER], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout == "True twice: []\n"

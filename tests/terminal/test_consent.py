@@ -109,6 +109,7 @@ def test_the_details_are_a_page_of_their_own_with_paging(watch: Watch) -> None:
     assert person.leave() == 8
 
 
+@pytest.mark.thorough
 def test_a_window_that_becomes_narrower_lays_the_details_out_again(watch: Watch) -> None:
     person = at_the_plan(watch)
     person.type("d")

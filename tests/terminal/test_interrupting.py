@@ -120,6 +120,7 @@ def test_the_next_run_goes_on_at_the_question_where_it_was_left(watch: Watch, tm
     assert not (tmp_path / ".wizard" / "production.json").exists()
 
 
+@pytest.mark.thorough
 def test_starting_again_asks_everything(watch: Watch, tmp_path: Path) -> None:
     left = watch("many-questions", folder=tmp_path)
     answer(left, 0, 5)

@@ -55,6 +55,7 @@ def texts() -> list[tuple[object, ...]]:
     return [*Named.objects.order_by("id").values_list("clinic_id", "email", "phone", "scan")]
 
 
+@pytest.mark.thorough
 def test_reencrypt_takes_the_records_of_django_and_django_those_of_reencrypt(operator: Operator) -> None:
     Named.objects.bulk_create(
         [Named(clinic_id=7 + n % 2, email=f"{n}@example.org", phone=f"+{n}", scan=b"%PDF") for n in range(1, 9)]

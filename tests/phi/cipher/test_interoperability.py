@@ -89,6 +89,7 @@ def test_ten_thousand_records_are_nodes_too(monkeypatch: pytest.MonkeyPatch) -> 
     assert encrypted_with(monkeypatch, ivs) == theirs
 
 
+@pytest.mark.thorough
 def test_ten_thousand_records_equal_those_of_an_implementation_without_openssl(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,6 +10,7 @@ from eonpro_phi.search import ExactIndex, WordIndex
 from eonpro_phi.search.keys import ExactKey, WordKey
 from tests.phi.reencryption.command_process import CommandResult, Operator, wait_for
 from tests.phi.reencryption.patients import NEW, OLD
+from tests.selection import first
 
 pytestmark = pytest.mark.needs("postgresql")
 
@@ -77,7 +78,7 @@ def test_a_trigger_that_changes_a_search_value_is_found_before_the_commit(operat
     assert patients.run(f'select "tok%ens", "ex""act" from {quoted}') == [(None, None)]
 
 
-@pytest.mark.parametrize("parts", [0, 2])
+@pytest.mark.parametrize("parts", first(1, [2, 0]))
 def test_a_table_with_a_key_of_several_columns_is_indexed_and_re_encrypted(operator: Operator, parts: int) -> None:
     patients = operator.patients
     how = "partition by hash (clinic)" if parts else ""

@@ -84,6 +84,7 @@ def test_a_column_of_texts_becomes_searchable(operator: Operator, key: bytes | N
     assert patients.versions() == before, "a second run changes nothing"
 
 
+@pytest.mark.thorough
 def test_rows_of_an_earlier_folding_are_counted_and_written_anew(operator: Operator) -> None:
     """Only they: a name without such a letter has the tokens that it had."""
     patients = operator.patients
@@ -122,6 +123,7 @@ def test_plain_and_encrypted_texts_may_stand_beside_one_another(operator: Operat
     assert rows_of(patients)[3][2:] == (None, tokens)
 
 
+@pytest.mark.thorough
 def test_a_renamed_search_column_keeps_its_name_for_keys(operator: Operator) -> None:
     patients = operator.patients
     filled(patients, 5)
@@ -279,6 +281,7 @@ def assert_found_during(
     return done
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("count", "queries", "kills"),
     [

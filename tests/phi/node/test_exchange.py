@@ -135,6 +135,7 @@ def searched(text: str, clinic: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.thorough
 def test_a_thousand_values_of_each_side_are_read_by_the_other_and_searched_alike() -> None:
     values = items()
     found = answered(values)

@@ -120,6 +120,7 @@ def test_a_text_record_of_an_unknown_key_inside_a_binary_one_is_listed() -> None
     assert PhiCipher(NEW).decrypt_bytes(found.records[0].encode("latin-1")) == inner
 
 
+@pytest.mark.thorough
 @needs_postgresql
 def test_a_column_of_binary_records_is_found_under_its_key_and_moved_to_the_new(operator: Operator) -> None:
     fill(operator, 60)

@@ -160,6 +160,7 @@ def test_a_second_signal_stops_it_at_once(operator: Operator) -> None:
     assert patients.rewritten() % 50 == 0
 
 
+@pytest.mark.thorough
 def test_an_application_that_still_writes_with_the_old_key_is_reported(operator: Operator) -> None:
     patients = operator.patients
     patients.fill(300)

@@ -24,6 +24,7 @@ from tests.phi.reencryption.patients import (
     run_pass,
     texts,
 )
+from tests.selection import first
 
 pytestmark = pytest.mark.needs("postgresql")
 
@@ -70,6 +71,7 @@ def test_plain_columns_are_encrypted_and_a_second_run_changes_nothing(operator: 
     assert run_pass(patients.worker(old=(), new=OLD)).complete and patients.versions() == versions
 
 
+@pytest.mark.thorough
 def test_a_text_without_case_is_encrypted_with_its_case(operator: Operator) -> None:
     patients = operator.patients
     patients.run("create extension citext")
@@ -90,7 +92,7 @@ def test_a_text_without_case_is_encrypted_with_its_case(operator: Operator) -> N
 TAGS = ["Jane Doe", 'a, "b" \\ {c}', "NULL", "", None, "null", "患者\n", " x ", "plain"]
 
 
-@pytest.mark.parametrize("kind", ["text[]", "varchar[]", "citext[]", "labels"])
+@pytest.mark.parametrize("kind", first(1, ["citext[]", "text[]", "varchar[]", "labels"]))
 def test_each_text_of_an_array_becomes_a_record(operator: Operator, kind: str) -> None:
     patients = operator.patients
     patients.run("create extension citext; create domain labels as text[]")

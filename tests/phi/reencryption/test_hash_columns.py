@@ -205,6 +205,7 @@ def test_the_application_reads_and_finds_its_own_patients_after_a_rotation(opera
     assert application(NEW, "computeEmailHash", emails) == [email_hash for _, email_hash in stored]
 
 
+@pytest.mark.thorough
 def test_a_kill_leaves_no_row_with_a_record_of_one_key_and_a_hash_of_the_other(operator: Operator) -> None:
     patients = operator.patients
     fill(patients, 2000)

@@ -45,6 +45,7 @@ def counts(done: CommandResult) -> list[int]:
     return [int(number.replace(",", "")) for number in re.findall("[0-9,]*[0-9]", line)]
 
 
+@pytest.mark.thorough
 def test_the_status_counts_each_kind_of_row_and_leads_from_the_first_step_to_the_drop(operator: Operator) -> None:
     create(operator, ("one", None), ("two", CIPHER.encrypt("two")), ("new", CIPHER.encrypt("former")), ("", None))
     operator.patients.run("insert into guest values (5, '', %s)", CIPHER.encrypt("five"))

@@ -210,6 +210,7 @@ def test_a_record_inside_a_document_takes_the_tenant_only_where_the_run_says_so(
     assert PhiCipher(NEW).for_tenant("7").decrypt(json.loads(moved.records[0])["name"]) == "Jane"
 
 
+@pytest.mark.thorough
 def test_a_renamed_column_keeps_its_name_for_keys_in_every_command(operator: Operator) -> None:
     operator.patients.fill(20)
     common = ("--bind", "row", "--processes", "1", "--json")

@@ -167,6 +167,7 @@ def test_the_beginning_of_any_word_finds_its_row() -> None:
 EVERY = [number for number in range(sys.maxunicode + 1) if not 0xD800 <= number < 0xE000]
 
 
+@pytest.mark.thorough
 def test_folding_twice_changes_nothing() -> None:
     for number in EVERY:
         once = folded(chr(number))

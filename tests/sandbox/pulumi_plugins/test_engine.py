@@ -97,6 +97,7 @@ def project(deployed: Project) -> Iterator[Project]:
     yield deployed
 
 
+@pytest.mark.thorough
 def test_what_was_built_is_there_and_needs_no_change(project: Project, moto_url: str) -> None:
     done = project.pulumi("preview", "--expect-no-changes")
 
@@ -114,6 +115,7 @@ def test_one_changed_input_is_one_update_of_one_property(project: Project) -> No
     assert list(steps["key"]["detailedDiff"]) == ["rotationPeriodInDays"]
 
 
+@pytest.mark.thorough
 def test_an_input_that_cannot_change_replaces_the_key(project: Project) -> None:
     project.configure({**CONFIG, "multiRegion": True})
 
@@ -182,6 +184,7 @@ def test_a_refusal_of_aws_is_one_readable_line(project: Project, moto_url: str) 
         assert "api error AlreadyExistsException" in line
 
 
+@pytest.mark.thorough
 def test_a_policy_pack_sees_the_inputs_and_fails_the_preview(project: Project, tmp_path: Path) -> None:
     (tmp_path / "PulumiPolicy.yaml").write_text("runtime: python\ndescription: rotation\n", encoding="utf-8")
     (tmp_path / "__main__.py").write_text(PACK, encoding="utf-8")

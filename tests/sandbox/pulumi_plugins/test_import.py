@@ -235,6 +235,7 @@ def test_a_key_that_would_have_to_be_another_one_is_not_adopted(engine_setup: En
     assert (described["Description"], described["KeyState"]) == ("by hand", "Enabled")
 
 
+@pytest.mark.thorough
 def test_what_is_not_there_is_not_imported(engine_setup: EngineSetup, account: Account) -> None:
     project = engine_setup.project(
         "adopting-nothing", PROGRAM, {"import": {**account.ids, "BucketPublicAccessBlock": BUCKET}}

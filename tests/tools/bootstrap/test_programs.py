@@ -128,6 +128,7 @@ def test_the_command_to_install_names_the_packages():
     assert programs.command(("zsh", "node", "chromedriver")) == "sudo apt-get install zsh nodejs chromium-driver"
 
 
+@pytest.mark.thorough
 @pytest.mark.needs("bash")
 def test_a_run_without_a_program_passes_and_names_what_it_left_out(tmp_path: Path):
     bash = programs.PROGRAMS["bash"].find()

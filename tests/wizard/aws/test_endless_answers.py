@@ -211,6 +211,7 @@ def test_threads_whose_calls_trickle_in_end_with_their_command(aws, server, impa
         retry.together(*asked)
 
 
+@pytest.mark.thorough
 def test_a_slow_call_goes_on_while_others_begin_and_end(monkeypatch) -> None:
     monkeypatch.setattr(watchdog, "SECONDS", 1.0)
     began, pause = time.monotonic(), threading.Event()

@@ -202,6 +202,7 @@ def test_files_are_left_to_the_shell(folder: Path, flag: str) -> None:
     assert set(completed(folder, flag, "exa")) == {"example.yaml"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("each", INPUTS, ids=lambda each: each.key)
 def test_every_value_that_is_offered_is_one_the_input_takes(folder: Path, each: Input) -> None:
     offered = {} if each.secret else completed(folder, "setup", each.flag, "")

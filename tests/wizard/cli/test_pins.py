@@ -123,6 +123,7 @@ def test_the_package_is_the_wheel_of_the_release_with_its_hash(
     assert project_environment.pinned(tmp_path) == version()
 
 
+@pytest.mark.thorough
 @BOTH
 @pytest.mark.parametrize("built", ["f" * 40, "not of a release"])
 def test_a_release_of_another_commit_is_not_pinned(release: Release, built: str, installer: str):

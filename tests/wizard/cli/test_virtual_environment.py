@@ -270,6 +270,7 @@ def test_two_runs_at_once_make_one(project: Path) -> None:
     check(project, "1.0.0")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("installer", "times"),
     first(1, (("uv", 5), ("uv", 30), ("pip", 5))),

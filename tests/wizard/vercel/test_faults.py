@@ -71,6 +71,7 @@ def values(vercel: Place) -> dict[tuple[str, Any, str], str | None]:
     return found
 
 
+@pytest.mark.thorough
 @settings(
     max_examples=40,
     derandomize=True,

@@ -256,6 +256,7 @@ def test_an_endpoint_that_answers_again_is_asked_again(vercel: World) -> None:
     assert done.state is RedeployState.WAITING and "stage 1 of 3" in done.why
 
 
+@pytest.mark.thorough
 def test_without_knowing_whether_a_release_is_under_way_nothing_is_deployed(vercel: World) -> None:
     configure(vercel)
     vercel.fault(path="/rolling-release", kind="drop", times=999)

@@ -100,6 +100,7 @@ def service(cloud: Any) -> EcsService:
 # Deployments
 
 
+@pytest.mark.thorough
 def test_a_deployment_is_in_progress_until_its_tasks_run_and_then_replaces_the_previous_one(
     service: EcsService,
 ) -> None:

@@ -395,6 +395,7 @@ def turning(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, lis
     return {"turned": turned, "named": {claim: sorted(facts) for claim, facts in named.items()}}
 
 
+@pytest.mark.thorough
 def test_each_fact_of_the_notices_turns_a_claim_when_it_could_not_be_read(turning) -> None:
     """But three, which are rows of the access table: there they are unknown, and among what was not read."""
     without = {fact.partition(" arn:")[0] for fact, claims in turning["turned"].items() if not claims}

@@ -227,6 +227,7 @@ def untold(faults: Iterable[Fault], problems: tuple[Problem, ...]) -> list[str]:
     return [name for name, whats in told.items() if len(whats) != 1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("one", FAULTS, ids=lambda one: one.name)
 def test_no_fault_hides_another_and_none_is_told_twice(one: Fault) -> None:
     for other in FAULTS:
