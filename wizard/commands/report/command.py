@@ -271,11 +271,12 @@ def _show(ui: Terminal, report: json_documents.Document, *, everything: bool) ->
     rest = "" if everything else "; --all shows what they rest on"
     ui.section("Compliance checklist", f"{summary['done']} of {summary['items']} items are done{rest}")
     for item in report["checklist"]:
-        if everything:
+        is_open = item["state"] == "open"
+        if everything or is_open:
             ui.line(f"{item['title']}: {item['evidence']}", mark=_MARKS[item["state"]])
         elif item["state"] != "done":
             ui.line(f"{item['title']}: {item['evidence'].partition('; ')[0]}", mark=_MARKS[item["state"]])
-        if item["next"] and (everything or item["state"] == "open"):
+        if item["next"] and (everything or is_open):
             ui.verbatim(item["next"])
     counts = [counted(summary["findings"], "finding")] if summary["findings"] else []
     counts += [f"{counted(summary['unread'], 'thing')} that could not be read"] if summary["unread"] else []

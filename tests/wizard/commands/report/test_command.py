@@ -123,6 +123,9 @@ def test_the_output_is_where_the_files_are_and_what_is_open(run) -> None:
     assert {title for title in by_state if title in shown} == {
         title for title, state in by_state.items() if state != "done"
     }
+    # A command stands below all that its item found: it may be for the last of it.
+    for item in (item for item in report["checklist"] if item["state"] == "open" and item["next"]):
+        assert f"{item['title']}: {item['evidence']}" in lines
     run("--out", "all", "--all")
     assert by_state.keys() <= {line.partition(":")[0] for _, line in run.ui.marked}
 
