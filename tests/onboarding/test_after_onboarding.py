@@ -187,7 +187,6 @@ def test_the_wizard_refuses_credentials_of_another_account_than_the_stacks(onboa
     assert onboarded.changes() == {}
 
 
-@pytest.mark.thorough
 @pytest.mark.exit_code(5)
 def test_the_wizards_own_update_is_refused_by_the_guardrails(onboarded: Deployment):
     folder = onboarded.another_folder("careless")

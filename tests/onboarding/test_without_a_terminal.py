@@ -186,7 +186,6 @@ def test_an_answers_file_that_cannot_be_used_is_one_document_too(bare: Deploymen
     assert "answers.yaml" in broken["message"] and "none.yaml" in absent["message"]
 
 
-@pytest.mark.thorough
 @pytest.mark.exit_code(6)
 def test_the_commands_for_a_stack_that_is_built_say_so_where_it_is_not(bare: Deployment):
     answers = ("--answers", "examples/vercel.yaml", "--stack", "production", "--json")

@@ -39,7 +39,7 @@ Many runs make no third change, so that the first two are drawn more often."""
 NUMBERS = st.integers(min_value=0, max_value=9)
 
 SHORT = settings(
-    max_examples=5,
+    max_examples=9,
     stateful_step_count=10,
     database=None,
     phases=(Phase.generate, Phase.shrink),
