@@ -33,7 +33,7 @@ IN_SANDBOX = EONPRO_CALLER_PATH="$$PATH"; export EONPRO_CALLER_PATH; unset AWS_P
 	NO_PROXY="127.0.0.1,localhost,::1$${NO_PROXY:+,$$NO_PROXY}"; no_proxy="$$NO_PROXY"; export NO_PROXY no_proxy; \
 	$(V) -m sandbox start && exports="$$($(V) -m sandbox env)" && eval "$$exports" &&
 
-.PHONY: help setup test-setup demo wizard test unit check chaos blind views bench mutation django6-tests vercel-cli-tests docs release lock clean
+.PHONY: help setup test-setup demo wizard test unit check chaos blind views bench mutation django6-tests vercel-cli-tests release lock clean
 
 help:
 	@echo 'make setup      set this checkout up: packages, Pulumi engine, AWS CLI (ENGINE=auto|path|download|build)'
@@ -42,7 +42,7 @@ help:
 	@echo 'make wizard     set up, then the same with its questions, in the sandbox'
 	@echo 'make test       set up, then the tests (ARGS="-k rotation" for some of them)'
 	@echo 'make unit       set up, then the tests that start nothing (under a minute)'
-	@echo 'make check      format, lint, types, tests, docs, chaos, blind, views'
+	@echo 'make check      format, lint, types, tests, chaos, blind, views'
 	@echo 'make chaos      crashes, faults and races in the sandbox: nothing lost, nothing twice (ARGS=--long for an hour)'
 	@echo 'make views      ask every view of a stack about every fault, and compare what they say'
 	@echo 'make blind      run every command that is printed for a fault: healed, nearer, no change, worse'
@@ -50,7 +50,6 @@ help:
 	@echo 'make mutation   change the cipher and the key cache in small ways; each change must fail a test'
 	@echo 'make django6-tests  the fields of phi under Django 6.1 (PYTHON=python3.13: it needs 3.12 or newer)'
 	@echo 'make vercel-cli-tests  the stand-in for Vercel under Vercel'"'"'s own CLI (Node.js 18 or newer)'
-	@echo 'make docs       the documentation as a site, in .artefacts/site/; a broken link fails it'
 	@echo 'make release    wheels, source distributions, SBOM, checksums and notes of HEAD in dist/ (ARGS=--snapshot to try it)'
 	@echo 'make lock       write uv.lock and requirements.txt from pyproject.toml (ARGS=--upgrade for newer versions)'
 	@echo 'make clean      stop the sandbox and remove all that the set-up, the sandbox and the tools made'
@@ -113,12 +112,11 @@ UNIT = components/policies components/settings guardrails/test_rules.py wizard/c
 unit: setup
 	@$(PYTEST) -m 'not thorough' $(addprefix tests/,$(UNIT)) $(ARGS)
 
-check: test-setup tool-docs
+check: test-setup
 	$(V) -m ruff format --check .
 	$(V) -m ruff check .
 	$(V) -m mypy
 	$(PYTEST) $(ARGS)
-	$(V) -m tools.documents.site
 	$(V) -m tests.chaos
 	$(V) -m tests.blind
 	$(V) -m tests.blind.views
@@ -175,9 +173,6 @@ vercel-cli-tests: setup $(VERCEL_CLI)/node_modules/.package-lock.json
 # How many changes of the cipher and of the key cache the tests find.
 mutation: setup tool-mutation
 	@$(V) -m tools.bench.mutation $(ARGS)
-
-docs: setup tool-docs
-	@$(V) -m tools.documents.site
 
 # Publishes nothing: docs/releasing.md.
 release: setup

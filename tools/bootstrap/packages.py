@@ -27,7 +27,7 @@ from tools.bootstrap.running import CommandFailed, Job
 LINTERS = ("policies", "checkov")
 """The groups of the linters; only the tests use them."""
 
-TOOLS = ("docs", "mutation")
+TOOLS = ("mutation",)
 """The groups of tools; each is for one command only."""
 
 # What no run of the product loads: it is compiled when it is first imported. pulumi_aws and moto have a folder for each

@@ -22,7 +22,6 @@ COMMANDS = (
     "blind",
     "bench",
     "mutation",
-    "docs",
     "release",
     "lock",
     "clean",
@@ -121,7 +120,7 @@ def test_only_who_runs_the_tests_waits_for_what_they_need():
 def test_each_tool_is_waited_for_by_the_commands_that_need_it_alone():
     lines = {command: make("--dry-run", command).stdout for command in COMMANDS}
     waits = {tool: [one for one in COMMANDS if f"-m tools.bootstrap --tool {tool}\n" in lines[one]] for tool in TOOLS}
-    assert waits == {"docs": ["check", "docs"], "mutation": ["mutation"]}
+    assert waits == {"mutation": ["mutation"]}
 
 
 def test_the_interactive_wizard_is_given_no_answers():
