@@ -85,11 +85,14 @@ def whole(world: World, account: Account, template: Account) -> list[str]:
     return wrong + delivered(world, account, template)
 
 
+UNKEPT = "the stored data key is none of the versions"
+
+
 def stored(world: World, account: Account, template: Account) -> list[str]:
     """There is a stored data key that the KMS key opens, and its version."""
     here = account["dataKeys"].get(STORED, "?")
     kept = [key for place, key in account["dataKeys"].items() if place.startswith(VERSIONS)]
-    return [f"the stored data key is {here}, the versions {kept}"] * (here.startswith("?") or here not in kept)
+    return [f"the stored data key is {here}"] * here.startswith("?") or [f"{UNKEPT} {kept}"] * (here not in kept)
 
 
 def delivered(world: World, account: Account, template: Account) -> list[str]:
